@@ -1,0 +1,1 @@
+"""The wire: frames, the three message shapes, and nothing about steps."""
