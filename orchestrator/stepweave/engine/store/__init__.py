@@ -1,0 +1,1 @@
+"""Where events and state are kept: one contract, and a file per way of keeping it."""

@@ -1,0 +1,346 @@
+"""The embedded store: one SQLite file, one writer thread with group commit, reads on the loop."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import fcntl
+import os
+import sqlite3
+from collections import deque
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any, Literal
+
+from stepweave.calls import now_ms
+from stepweave.engine.store import schema
+from stepweave.engine.store.contract import (
+    DeadLetter,
+    Done,
+    Operation,
+    StoredEvent,
+    Waiting,
+)
+from stepweave.engine.store.overlay import UNKNOWN, Overlay
+from stepweave.engine.store.syncer import Syncer
+from stepweave.engine.store.writer import Reader, Unit, Writer
+from stepweave.errors import StepweaveError, StoreFailed
+from stepweave.payload import Payload
+
+__all__ = ["Durability", "SqliteStore"]
+
+Durability = Literal["edge", "commit", "process"]
+"""When a commit is synced to disk: before an answer leaves, at each commit, or never explicitly."""
+
+_GET_STATE = (
+    "SELECT format, value FROM state WHERE grp=? AND key=? AND (expires_at IS NULL OR expires_at>?)"
+)
+_LIST_STATE = (
+    "SELECT key, format, value FROM state WHERE grp=? AND (expires_at IS NULL OR expires_at>?)"
+    " ORDER BY key"
+)
+_GROUPS = "SELECT DISTINCT grp FROM state WHERE expires_at IS NULL OR expires_at>? ORDER BY grp"
+_GET_ITEM = "SELECT format, value FROM stream_items WHERE stream=? AND grp=? AND id=?"
+_LIST_ITEMS = "SELECT id, format, value FROM stream_items WHERE stream=? AND grp=? ORDER BY born"
+_EVENT = "SELECT id, topic, format, body, trace, source, at, grp FROM events WHERE id=?"
+_SWEEP_S = 60.0
+
+
+class SqliteStore:
+    """Store (engine.store.contract) over `folder/stepweave.sqlite`.
+
+    Open it inside a running event loop; every call and every `done` happens on that loop.
+    Raises StoreFailed when the file cannot be opened, is damaged, or another Stepweave holds
+    the folder; a damaged file is never replaced.
+    """
+
+    def __init__(self, folder: Path, durability: Durability = "edge") -> None:
+        self._loop = asyncio.get_running_loop()
+        self._path = folder / "stepweave.sqlite"
+        self._durability: Durability = durability
+        self._lock = _lock(folder)
+        try:
+            write = self._connect()
+            self._read = self._connect()
+            self._read.execute("PRAGMA query_only=1")
+        except sqlite3.Error as error:
+            os.close(self._lock)
+            raise StoreFailed(_why_closed(self._path, error)) from error
+        except StoreFailed:
+            os.close(self._lock)
+            raise
+        self._overlay = Overlay()
+        self._tick: list[Unit] = []
+        self._sequence = 0
+        self._resolved = 0
+        self._synced = 0
+        self._sync_waiters: deque[tuple[int, asyncio.Future[None]]] = deque()
+        self._closed = False
+        self._writer = Writer(write, self._settled)
+        self._syncer: Syncer | None = None
+        if durability == "edge":
+            log = self._path.with_name(self._path.name + "-wal")
+            self._syncer = Syncer(log, lambda: self._writer.committed, self._synced_to)
+        self._sweeper = self._loop.call_later(_SWEEP_S, self._sweep)
+
+    @property
+    def last_sequence(self) -> int:
+        """The number of the newest unit submitted."""
+        return self._sequence
+
+    # --- writing
+
+    def submit(self, operations: Sequence[Operation], done: Done | None = None) -> int:
+        """Take a unit; see Store.submit."""
+        self._sequence = sequence = self._sequence + 1
+        self._overlay.add(operations)
+        self._hand_over(Unit(sequence, operations, done))
+        return sequence
+
+    async def apply(self, operations: Sequence[Operation]) -> list[Any]:
+        """Submit a unit and wait for its results. Raises what the store raises."""
+        future: asyncio.Future[list[Any]] = self._loop.create_future()
+        self.submit(operations, _into(future))
+        return await future
+
+    def _hand_over(self, unit: Unit) -> None:
+        if self._closed:
+            self._loop.call_soon(_answer, unit, StoreFailed("the store is closed"))
+            return
+        if not self._tick:
+            self._loop.call_soon(self._turn)
+        self._tick.append(unit)
+
+    def _turn(self) -> None:
+        units, self._tick = self._tick, []
+        self._writer.put(units)
+
+    def _settled(self, units: list[Unit]) -> None:
+        with contextlib.suppress(RuntimeError):
+            self._loop.call_soon_threadsafe(self._resolve, units)
+
+    def _resolve(self, units: list[Unit]) -> None:
+        self._resolved = units[-1].sequence
+        settle = self._overlay.settle
+        for unit in units:
+            if unit.reader is None:
+                settle(unit.operations)
+            if unit.done is not None:
+                unit.done(unit.error, unit.results)
+
+    # --- durability
+
+    def synced(self, sequence: int) -> bool:
+        """Whether this unit survives a power cut, or the setting does not ask for it."""
+        return self._syncer is None or sequence <= self._synced
+
+    async def sync(self, sequence: int) -> None:
+        """Wait until this unit survives a power cut; see Store.sync."""
+        if self._syncer is None:
+            return
+        if sequence > self._resolved:
+            await self.apply(())
+        if sequence <= self._synced:
+            return
+        future: asyncio.Future[None] = self._loop.create_future()
+        self._sync_waiters.append((sequence, future))
+        self._syncer.want()
+        await future
+
+    def _synced_to(self, sequence: int, error: OSError | None) -> None:
+        with contextlib.suppress(RuntimeError):
+            self._loop.call_soon_threadsafe(self._sync_done, sequence, error)
+
+    def _sync_done(self, sequence: int, error: OSError | None) -> None:
+        if error is None:
+            self._synced = max(self._synced, sequence)
+        waiting, self._sync_waiters = self._sync_waiters, deque()
+        for wanted, future in waiting:
+            if future.done():
+                continue
+            if error is not None:
+                future.set_exception(StoreFailed(f"{self._path}: cannot be synced: {error}"))
+            elif wanted <= self._synced:
+                future.set_result(None)
+            else:
+                self._sync_waiters.append((wanted, future))
+        if self._sync_waiters and self._syncer is not None:
+            self._syncer.want()
+
+    # --- reading
+
+    def state_get(self, group: str, key: str, done: Done) -> None:
+        """See Store.state_get."""
+        pending = self._overlay.get(group, key)
+        parameters = (group, key, now_ms())
+        if pending is None:
+            self._read_now(lambda c: c.execute(_GET_STATE, parameters).fetchone(), done)
+        elif pending is UNKNOWN:
+            self._read_behind(lambda c: c.execute(_GET_STATE, parameters).fetchone(), done)
+        else:
+            done(None, pending[0])  # type: ignore[index]
+
+    def state_list(self, group: str, done: Done) -> None:
+        """See Store.state_list."""
+
+        def read(connection: sqlite3.Connection) -> list[tuple[str, Payload]]:
+            rows = connection.execute(_LIST_STATE, (group, now_ms()))
+            return [(key, (kind, value)) for key, kind, value in rows]
+
+        if self._overlay.touches(group):
+            self._read_behind(read, done)
+        else:
+            self._read_now(read, done)
+
+    def state_groups(self, done: Done) -> None:
+        """See Store.state_groups."""
+
+        def read(connection: sqlite3.Connection) -> list[str]:
+            return [group for (group,) in connection.execute(_GROUPS, (now_ms(),))]
+
+        if self._overlay.empty:
+            self._read_now(read, done)
+        else:
+            self._read_behind(read, done)
+
+    def stream_get(self, stream: str, group: str, id: str, done: Done) -> None:
+        """See Store.stream_get."""
+        self._read_behind(lambda c: c.execute(_GET_ITEM, (stream, group, id)).fetchone(), done)
+
+    def stream_list(self, stream: str, group: str, done: Done) -> None:
+        """See Store.stream_list."""
+
+        def read(connection: sqlite3.Connection) -> list[tuple[str, Payload]]:
+            rows = connection.execute(_LIST_ITEMS, (stream, group))
+            return [(id, (kind, value)) for id, kind, value in rows]
+
+        self._read_behind(read, done)
+
+    def event(self, id: int, done: Done) -> None:
+        """See Store.event."""
+
+        def read(connection: sqlite3.Connection) -> StoredEvent | None:
+            row = connection.execute(_EVENT, (id,)).fetchone()
+            if row is None:
+                return None
+            data = None if row[2] is None else (row[2], row[3])
+            return StoredEvent(row[0], row[1], data, *row[4:])
+
+        self._read_now(read, done)
+
+    def waiting(self) -> Iterator[Waiting]:
+        """See Store.waiting."""
+        query = "SELECT event, subscription, attempt, due_at, grp FROM deliveries ORDER BY event"
+        for row in self._read.execute(query):
+            yield Waiting(*row)
+
+    async def dead(self, limit: int = 100, before: int | None = None) -> list[DeadLetter]:
+        """See Store.dead."""
+        rows = self._read.execute(
+            "SELECT id, event, subscription, topic, format, body, trace, attempts, reason, error, at"
+            " FROM dead WHERE id<? ORDER BY id DESC LIMIT ?",
+            (before if before is not None else 1 << 62, limit),
+        ).fetchall()
+        return [
+            DeadLetter(*row[:4], None if row[4] is None else (row[4], row[5]), *row[6:]) for row in rows
+        ]
+
+    async def close(self) -> None:
+        """Finish what was submitted, then let go of the files."""
+        if self._closed:
+            return
+        await self.apply(())
+        self._closed = True
+        self._sweeper.cancel()
+        if self._syncer is not None:
+            await asyncio.to_thread(self._syncer.stop)
+        await asyncio.to_thread(self._writer.stop)
+        self._read.close()
+        os.close(self._lock)
+
+    def _read_now(self, reader: Reader, done: Done) -> None:
+        try:
+            result = reader(self._read)
+        except sqlite3.Error as error:
+            done(StoreFailed(f"{self._path}: cannot be read: {error}"), None)
+        else:
+            done(None, result)
+
+    def _read_behind(self, reader: Reader, done: Done) -> None:
+        """Read after every unit submitted so far, in the writer's thread."""
+        self._hand_over(Unit(self._sequence, (), done, reader))
+
+    # --- parts
+
+    def _connect(self) -> sqlite3.Connection:
+        connection = sqlite3.connect(
+            self._path, isolation_level=None, check_same_thread=False, cached_statements=256
+        )
+        level = "FULL" if self._durability == "commit" else "NORMAL"
+        connection.execute("PRAGMA journal_mode=WAL")
+        connection.execute(f"PRAGMA synchronous={level}")
+        connection.execute("PRAGMA wal_autocheckpoint=4000")
+        connection.execute("PRAGMA journal_size_limit=67108864")
+        connection.execute("PRAGMA busy_timeout=5000")
+        connection.execute("PRAGMA cache_size=-16384")
+        schema.prepare(connection, str(self._path))
+        return connection
+
+    def _sweep(self) -> None:
+        """Remove what has expired, a little now and then."""
+        now = now_ms()
+
+        def remove(connection: sqlite3.Connection) -> None:
+            for table in ("state", "event_keys"):
+                connection.execute(f"DELETE FROM {table} WHERE expires_at<=?", (now,))
+
+        self._read_behind(remove, lambda _error, _result: None)
+        self._sweeper = self._loop.call_later(_SWEEP_S, self._sweep)
+
+
+def _into(future: asyncio.Future[Any]) -> Done:
+    def done(error: StepweaveError | None, result: Any) -> None:
+        if future.done():
+            return
+        if error is not None:
+            future.set_exception(error)
+        else:
+            future.set_result(result)
+
+    return done
+
+
+def _answer(unit: Unit, error: StepweaveError) -> None:
+    if unit.done is not None:
+        unit.done(error, None)
+
+
+def _lock(folder: Path) -> int:
+    """Claim the folder for this process; the lock goes with the process, however it ends."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        descriptor = os.open(folder / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+    except OSError as error:
+        raise StoreFailed(f"{folder}: cannot be used for storage: {error.strerror}") from error
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        holder = os.pread(descriptor, 32, 0).decode(errors="replace").strip() or "unknown"
+        os.close(descriptor)
+        raise StoreFailed(
+            f"{folder}: another Stepweave (process {holder}) runs this project; stop it first, "
+            "or give this one its own folder with STEPWEAVE_STORAGE_PATH"
+        ) from error
+    os.ftruncate(descriptor, 0)
+    os.pwrite(descriptor, f"{os.getpid()}\n".encode(), 0)
+    return descriptor
+
+
+def _why_closed(path: Path, error: sqlite3.Error) -> str:
+    text = str(error)
+    if "malformed" in text or "not a database" in text:
+        return (
+            f"{path}: the file is damaged ({text}); it was left as it is. Restore a copy, or move "
+            "the file away to start empty"
+        )
+    return f"{path}: cannot be opened: {text}"
