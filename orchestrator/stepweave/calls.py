@@ -63,6 +63,7 @@ class Call:
         "runner",
         "span",
         "step",
+        "suspect",
         "traceparent",
         "wrote",
     )
@@ -93,6 +94,8 @@ class Call:
         self.runner: Any = None
         self.request_id = 0
         self.wrote = 0
+        self.suspect = 0
+        """How many runners died while they ran this work; a suspect runs apart from others."""
 
     def remaining_ms(self) -> int | None:
         """Milliseconds until the deadline (at least 1), or None without one."""

@@ -1,4 +1,4 @@
-"""Every error that Stepweave raises on purpose, with the code that travels on the wire and in JSON."""
+"""Every error that Stepweave raises on purpose, with the code that programs compare."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ __all__ = [
     "Conflict",
     "InvalidInput",
     "LoadFailed",
+    "NotDeclared",
     "ProtocolError",
     "RemoteError",
     "RunnerGone",
@@ -43,6 +44,12 @@ class InvalidInput(StepweaveError):
     """A value from outside has the wrong form."""
 
     code = "invalid_params"
+
+
+class NotDeclared(StepweaveError):
+    """A strict project's step emitted a topic that its config does not list."""
+
+    code = "not_declared"
 
 
 class TooLarge(StepweaveError):

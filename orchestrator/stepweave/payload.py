@@ -52,7 +52,9 @@ def decode(payload: Payload | None) -> Any:
         if kind == "text":
             return data.decode()
     except ValueError as error:
-        raise InvalidInput(f"a {kind} payload of {len(data)} bytes cannot be read: {error}") from error
+        raise InvalidInput(
+            f"a {kind} payload of {len(data)} bytes cannot be read: {error}"
+        ) from error
     return data
 
 

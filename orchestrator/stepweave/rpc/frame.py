@@ -1,4 +1,4 @@
-"""Frames: a big-endian u32 length, then one msgpack value (SPEC 2). Bytes in, values out; no sockets."""
+"""Frames: a big-endian u32 length, then one msgpack value (SPEC 2). No sockets here."""
 
 from __future__ import annotations
 

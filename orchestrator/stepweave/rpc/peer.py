@@ -15,7 +15,7 @@ Answer = Callable[[Any, Any], None]
 """Called once with (error, result): the error map (or an exception when the pipe broke) or None."""
 
 RequestHandler = Callable[["Peer", int, Mapping[str, Any]], None]
-"""Serves a request of the other side; answers through `peer.respond` or `peer.refuse`, now or later."""
+"""Serves a request of the other side; answers by `peer.respond` or `peer.refuse`, now or later."""
 
 NotificationHandler = Callable[["Peer", Mapping[str, Any]], None]
 
@@ -137,7 +137,8 @@ class Peer:
             if size == 4 and value[0] == 1:
                 answer = self._open.pop(value[1], None) if type(value[1]) is int else None
                 if answer is None:
-                    raise ProtocolError("an answer to a request that is not open", frame.show(value))
+                    text = "an answer to a request that is not open"
+                    raise ProtocolError(text, frame.show(value))
                 error = value[2]
                 if error is not None and type(error) is not dict:
                     answer(

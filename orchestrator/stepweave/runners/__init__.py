@@ -1,1 +1,1 @@
-"""Child processes that run the steps: one pool per language, long-lived, replaced when they fail."""
+"""Child processes that run the steps: one pool per language, long-lived, replaced."""

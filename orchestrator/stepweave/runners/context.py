@@ -1,4 +1,4 @@
-"""The orchestrator's side of a handler's context: serves emit, state, streams and logs of a call."""
+"""The orchestrator's side of a handler's context: serves emit, state, streams and logs."""
 
 from __future__ import annotations
 
@@ -14,7 +14,10 @@ from stepweave.rpc.peer import Peer, RequestHandler
 __all__ = ["Context", "Done", "Emitter", "LogSink", "StateService", "StreamService"]
 
 Done = Callable[[StepweaveError | None, Any], None]
-"""Called once with (error, result); never before the function that took it has returned or raised."""
+"""Called once with (error, result), perhaps before the function that took it returns."""
+
+
+Ops = list[dict[str, Any]]
 
 
 class Emitter(Protocol):
@@ -56,7 +59,7 @@ class StateService(Protocol):
         call: Call,
         group: str,
         key: str,
-        ops: list[dict[str, Any]],
+        ops: Ops,
         *,
         expect: tuple[Payload | None] | None,
         done: Done,
@@ -72,7 +75,7 @@ class StreamService(Protocol):
         self, call: Call, stream: str, group: str, id: str, data: Payload, done: Done
     ) -> None: ...
     def update(
-        self, call: Call, stream: str, group: str, id: str, ops: list[dict[str, Any]], done: Done
+        self, call: Call, stream: str, group: str, id: str, ops: Ops, done: Done
     ) -> None: ...
     def delete(self, call: Call, stream: str, group: str, id: str, done: Done) -> None: ...
     def list(self, call: Call, stream: str, group: str, done: Done) -> None: ...
@@ -92,7 +95,13 @@ class LogSink(Protocol):
     """Where the records of handlers and of stderr go."""
 
     def from_step(
-        self, call: Call | None, level: str, message: str, fields: bytes | None, at: int, source: str
+        self,
+        call: Call | None,
+        level: str,
+        message: str,
+        fields: bytes | None,
+        at: int,
+        source: str,
     ) -> None: ...
     def from_stderr(self, runner: str, line: str) -> None: ...
 
@@ -251,7 +260,8 @@ def _scoped(
             peer.refuse(request_id, "unknown_scope", f"no invocation {scope!r} is running")
             return
         if call.done:
-            peer.refuse(request_id, "cancelled", f"{call.step.name} was given up; its calls are refused")
+            text = f"{call.step.name} was given up; its calls are refused"
+            peer.refuse(request_id, "cancelled", text)
             return
 
         def done(error: StepweaveError | None, result: Any) -> None:

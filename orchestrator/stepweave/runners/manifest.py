@@ -68,7 +68,8 @@ def load(folder: Path) -> Manifest:
         raise UsageError(f"{path}: must hold an object with language, argv and extensions")
     argv = data.get("argv")
     if not (isinstance(argv, list) and argv and all(isinstance(part, str) for part in argv)):
-        raise UsageError(f'{path}: "argv" must be a list of strings, such as ["lua", "{{dir}}/main.lua"]')
+        example = '["lua", "{dir}/main.lua"]'
+        raise UsageError(f'{path}: "argv" must be a list of strings, such as {example}')
     requires = data.get("requires") or {}
     return Manifest(
         name=str(data.get("name") or data.get("language") or folder.name),
@@ -92,7 +93,7 @@ def _extensions(path: Path, data: Mapping[str, Any]) -> dict[str, str]:
             raise UsageError(f'{path}: extension "{suffix}" must start with a dot, such as ".lua"')
         result[suffix] = str(name)
     if not result:
-        raise UsageError(f'{path}: "extensions" must name at least one file suffix, such as [".lua"]')
+        raise UsageError(f'{path}: "extensions" must name a file suffix, such as [".lua"]')
     return result
 
 
@@ -111,10 +112,13 @@ def find_interpreter(manifest: Manifest, root: Path, setting: str | None) -> tup
         raise RunnerUnavailable(f"{name} was not found; install it: {manifest.install}")
     version = _version(found)
     if version is None:
-        raise RunnerUnavailable(f"{found} does not answer --version; reinstall it: {manifest.install}")
+        raise RunnerUnavailable(
+            f"{found} does not tell its version; reinstall it: {manifest.install}"
+        )
     if manifest.minimum and _numbers(version) < _numbers(manifest.minimum):
         raise RunnerUnavailable(
-            f"{found} is version {version}, steps need {manifest.minimum} or newer: {manifest.install}"
+            f"{found} is version {version}, steps need {manifest.minimum} or newer: "
+            f"{manifest.install}"
         )
     return found, version
 

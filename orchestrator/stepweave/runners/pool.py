@@ -22,6 +22,7 @@ from stepweave.errors import (
 )
 from stepweave.rpc import messages
 from stepweave.runners.process import Child, Launch, Services
+from stepweave.runners.ward import Ward
 
 __all__ = ["Loaded", "Pool", "PoolStatus"]
 
@@ -79,6 +80,7 @@ class Pool:
         self._notice = notice
         self._sources: dict[str, _Source] = {}
         self._waiting: deque[Call] = deque()
+        self._ward = Ward(self._spawn_apart)
         self._deaths = 0
         self._tasks: set[asyncio.Task[Any]] = set()
         self._restarting: asyncio.Task[Any] | None = None
@@ -169,6 +171,9 @@ class Pool:
         if self._stopping:
             call.finish(Outcome("lost", None, ShuttingDown("Stepweave is stopping").to_wire()))
             return
+        if call.suspect:
+            self._ward.admit(call)
+            return
         if not self._waiting:
             child = self._free()
             if child is not None:
@@ -196,6 +201,7 @@ class Pool:
             self._ticker.cancel()
         for task in list(self._tasks):
             task.cancel()
+        await self._ward.stop()
         while self._waiting:
             call = self._waiting.popleft()
             call.finish(Outcome("lost", None, ShuttingDown("Stepweave is stopping").to_wire()))
@@ -203,7 +209,7 @@ class Pool:
         self.status = "stopped"
 
     def statistics(self) -> dict[str, Any]:
-        """Figures for people: status, children with pid, running and served calls, waiting calls."""
+        """Figures for people: status, and the children with pid, running and served calls."""
         return {
             "name": self.name,
             "status": self.status,
@@ -269,7 +275,7 @@ class Pool:
 
     def _tick(self) -> None:
         now = time.monotonic()
-        for child in list(self.children):
+        for child in [*self.children, *self._ward.children]:
             stuck = False
             for call in list(child.calls.values()):
                 if call.cancelled_at is None:
@@ -278,7 +284,9 @@ class Pool:
                 elif now - call.cancelled_at >= self._cancel_grace_s and not call.done:
                     stuck = True
                     self._give_up(call)
-            if stuck and not child.draining:
+            if stuck and child in self._ward.children:
+                child.kill()
+            elif stuck and not child.draining:
                 self._background(self._replace_stuck(child))
         if self._waiting:
             for call in [c for c in self._waiting if c.deadline is not None and now >= c.deadline]:
@@ -293,6 +301,7 @@ class Pool:
         )
         code: Literal["timeout", "cancelled"] = "timeout" if late else "cancelled"
         call.finish(Outcome(code, None, {"code": code, "message": message}))
+        call.runner.settle()
 
     async def _replace_stuck(self, child: Child) -> None:
         """Replace a child that holds a call it will not end; the others in it may finish
@@ -329,6 +338,17 @@ class Pool:
             raise
         child.adopted = True
         self._on_slot(child)
+        return child
+
+    async def _spawn_apart(self) -> Child:
+        """A child that is not one of the pool's own."""
+        child = Child(self.launch, self._services, lambda _child: None, lambda _child: None)
+        try:
+            await child.start()
+            await self._load_all(child)
+        except BaseException:
+            child.kill()
+            raise
         return child
 
     async def _load_all(self, child: Child) -> None:
@@ -396,8 +416,8 @@ class Pool:
         self._background(self._drain(child))
 
     async def _drain(self, child: Child) -> None:
-        while any(not call.done for call in child.calls.values()) and not child.exited.is_set():
-            await asyncio.sleep(0.02)
+        child.settle()
+        await child.quiet.wait()
         await child.stop(1.0)
 
     def _ready_count(self) -> int:

@@ -30,7 +30,16 @@ _LONGEST_LINE = 64 * 1024
 class Launch:
     """How children of one pool are started: argv, environment, folder, limits."""
 
-    __slots__ = ("argv", "development", "env", "max_frame", "name", "root", "start_timeout_s", "window")
+    __slots__ = (
+        "argv",
+        "development",
+        "env",
+        "max_frame",
+        "name",
+        "root",
+        "start_timeout_s",
+        "window",
+    )
 
     def __init__(
         self,
@@ -94,6 +103,8 @@ class Child(asyncio.SubprocessProtocol):
         self.pid = 0
         self.returncode: int | None = None
         self.exited = asyncio.Event()
+        self.quiet = asyncio.Event()
+        """Set once the child drains and nobody waits for anything in it."""
         self._services = services
         self._on_slot = on_slot
         self._on_exit = on_exit
@@ -168,6 +179,7 @@ class Child(asyncio.SubprocessProtocol):
                 call.finish(Outcome(status, None, error))  # type: ignore[arg-type]
             else:
                 call.finish(Outcome("error", None, error))
+            self.settle()
             self._on_slot(self)
 
         request_id = self.peer.request(messages.INVOKE, params, answered)
@@ -199,6 +211,11 @@ class Child(asyncio.SubprocessProtocol):
                 return
             self._signal(signal_number)
         await self.exited.wait()
+
+    def settle(self) -> None:
+        """Notice that a draining child has no call left that anybody waits for."""
+        if self.draining and all(call.done for call in self.calls.values()):
+            self.quiet.set()
 
     def kill(self) -> None:
         """End the child at once."""
@@ -265,6 +282,7 @@ class Child(asyncio.SubprocessProtocol):
         self.ready = False
         self.peer.close(RunnerGone(self.ended()))
         self.exited.set()
+        self.quiet.set()
         self._on_exit(self)
 
     # --- parts
@@ -284,7 +302,8 @@ class Child(asyncio.SubprocessProtocol):
         oldest, newest = messages.VERSIONS
         if not isinstance(answer, dict) or not isinstance(answer.get("protocol"), int):
             self.kill()
-            raise RunnerUnavailable(f"the {self.launch.name} runner's answer to initialize is not a map")
+            name = self.launch.name
+            raise RunnerUnavailable(f"the {name} runner's answer to initialize is not a map")
         if not oldest <= answer["protocol"] <= newest:
             self.kill()
             raise RunnerUnavailable(
@@ -321,7 +340,8 @@ class Child(asyncio.SubprocessProtocol):
             error = {"code": "too_large", "message": text}
             with contextlib.suppress(ProtocolError):
                 self.peer.feed(frame.pack((1, request_id, error, None)))
-        self._services.stderr(self.launch.name, f"the {self.launch.name} runner sent too much: {text}")
+        name = self.launch.name
+        self._services.stderr(name, f"the {name} runner sent too much: {text}")
 
     def _stderr_data(self, data: bytes) -> None:
         self._stderr += data
@@ -356,7 +376,8 @@ class Child(asyncio.SubprocessProtocol):
             how = f"was killed by {signal.Signals(-code).name}"
         elif code is not None:
             how = f"left with exit code {code}"
-        return f"the {self.launch.name} runner {how}{' ' + when if when else ''}{self._last_words()}"
+        how = f"{how} {when}" if when else how
+        return f"the {self.launch.name} runner {how}{self._last_words()}"
 
 
 def _head(head: bytes) -> tuple[int | None, int | None]:

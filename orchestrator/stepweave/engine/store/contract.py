@@ -88,7 +88,7 @@ class Bury(NamedTuple):
 
 
 class Redrive(NamedTuple):
-    """A dead letter is delivered anew as a new event. Result: the PutEvent made, or None if gone."""
+    """A dead letter is delivered as a new event. Result: the PutEvent made, or None if gone."""
 
     dead: int
     event: int
@@ -102,7 +102,11 @@ class Discard(NamedTuple):
 
 
 class StateSet(NamedTuple):
-    """Write a value. Result: None. With `expect` (a 1-tuple; None inside = must be absent): Conflict."""
+    """Write a value. Result: None.
+
+    `expect` is a 1-tuple of the value that must be there (None inside: must be absent), else
+    the unit is refused with Conflict.
+    """
 
     group: str
     key: str

@@ -53,12 +53,11 @@ _SET_STATE = (
 
 def is_plain(op: Operation) -> bool:
     """Whether the operation needs no look at the file first and has no result."""
-    kind = type(op)
-    if kind is PutEvent:
-        return op.key is None  # type: ignore[union-attr]
-    if kind is StateSet:
-        return op.expect is None  # type: ignore[union-attr]
-    return kind is Settle or kind is Retry or kind is Bury
+    if isinstance(op, PutEvent):
+        return op.key is None
+    if isinstance(op, StateSet):
+        return op.expect is None
+    return isinstance(op, Settle | Retry | Bury)
 
 
 class Plain:
@@ -82,30 +81,29 @@ class Plain:
 
     def add(self, op: Operation, now: int) -> None:
         """Take a plain operation."""
-        kind = type(op)
-        if kind is PutEvent:
-            row, deliveries = _event_rows(op)  # type: ignore[arg-type]
+        if isinstance(op, PutEvent):
+            row, deliveries = _event_rows(op)
             self._events.append(row)
             self._deliveries += deliveries
-        elif kind is Settle:
-            self._settled.append((op.event, op.subscription))  # type: ignore[union-attr]
-            if op.last:  # type: ignore[union-attr]
-                self._gone.append((op.event,))  # type: ignore[union-attr]
-        elif kind is StateSet:
-            self._state.append(_state_row(op, now))  # type: ignore[arg-type]
-        elif kind is Retry:
-            event, subscription, attempt, due_at, error = op
-            self._retries.append((attempt, due_at, error, event, subscription))
-        elif kind is Bury:
-            event, subscription, attempts, reason, error, at, last = op  # type: ignore[misc]
-            self._buries.append((subscription, attempts, reason, error, at, event))
-            self._settled.append((event, subscription))  # type: ignore[arg-type]
-            if last:
-                self._gone.append((event,))  # type: ignore[arg-type]
+        elif isinstance(op, Settle):
+            self._settled.append((op.event, op.subscription))
+            if op.last:
+                self._gone.append((op.event,))
+        elif isinstance(op, StateSet):
+            self._state.append(_state_row(op, now))
+        elif isinstance(op, Retry):
+            self._retries.append((op.attempt, op.due_at, op.error, op.event, op.subscription))
+        elif isinstance(op, Bury):
+            self._buries.append(
+                (op.subscription, op.attempts, op.reason, op.error, op.at, op.event)
+            )
+            self._settled.append((op.event, op.subscription))
+            if op.last:
+                self._gone.append((op.event,))
 
     def flush(self, connection: sqlite3.Connection) -> None:
         """Write what was collected."""
-        for statement, rows in (
+        batches: tuple[tuple[str, list[Any]], ...] = (
             (_PUT_EVENT, self._events),
             (_PUT_DELIVERY, self._deliveries),
             (_RETRY, self._retries),
@@ -113,10 +111,11 @@ class Plain:
             (_DROP_DELIVERY, self._settled),
             (_DROP_EVENT, self._gone),
             (_SET_STATE, self._state),
-        ):
+        )
+        for statement, rows in batches:
             if rows:
-                connection.executemany(statement, rows)  # type: ignore[arg-type]
-                rows.clear()  # type: ignore[attr-defined]
+                connection.executemany(statement, rows)
+                rows.clear()
 
 
 def execute(connection: sqlite3.Connection, ops: Sequence[Operation]) -> list[Any]:
@@ -164,7 +163,8 @@ def _put_event(connection: sqlite3.Connection, op: PutEvent) -> int | None:
 
 def _redrive(connection: sqlite3.Connection, op: Redrive) -> PutEvent | None:
     row = connection.execute(
-        "DELETE FROM dead WHERE id=? RETURNING subscription, topic, format, body, trace, source, grp",
+        "DELETE FROM dead WHERE id=?"
+        " RETURNING subscription, topic, format, body, trace, source, grp",
         (op.dead,),
     ).fetchone()
     if row is None:
@@ -190,9 +190,7 @@ def _read_state(connection: sqlite3.Connection, group: str, key: str) -> Payload
     return row
 
 
-def _expected(
-    connection: sqlite3.Connection, op: StateSet | StateUpdate
-) -> Payload | None:
+def _expected(connection: sqlite3.Connection, op: StateSet | StateUpdate) -> Payload | None:
     current = _read_state(connection, op.group, op.key)
     if op.expect is not None:
         wanted = op.expect[0]

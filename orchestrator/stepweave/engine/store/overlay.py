@@ -5,7 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, Final
 
-from stepweave.engine.store.contract import Operation, StateClear, StateDelete, StateSet, StateUpdate
+from stepweave.engine.store.contract import (
+    Operation,
+    StateClear,
+    StateDelete,
+    StateSet,
+    StateUpdate,
+)
 from stepweave.payload import Payload
 
 __all__ = ["UNKNOWN", "Overlay"]
@@ -24,42 +30,34 @@ class Overlay:
         self._groups: dict[str, int] = {}
         self._cleared: dict[str, int] = {}
 
-    def add(self, operations: Sequence[Operation]) -> bool:
-        """Note the operations of a submitted unit; whether any of them concerns state."""
-        found = False
+    def add(self, operations: Sequence[Operation]) -> None:
+        """Note the operations of a submitted unit."""
         for op in operations:
-            kind = type(op)
-            if kind is StateSet:
-                value = op.value if op.expect is None and op.expires_at is None else UNKNOWN  # type: ignore[union-attr]
-                self._put(op.group, op.key, value)  # type: ignore[union-attr, arg-type]
-            elif kind is StateDelete:
-                self._put(op.group, op.key, None)  # type: ignore[union-attr, arg-type]
-            elif kind is StateUpdate:
-                self._put(op.group, op.key, UNKNOWN)  # type: ignore[union-attr, arg-type]
-            elif kind is StateClear:
-                group: str = op.group  # type: ignore[union-attr, assignment]
-                self._cleared[group] = self._cleared.get(group, 0) + 1
-                self._groups[group] = self._groups.get(group, 0) + 1
-            else:
-                continue
-            found = True
-        return found
+            if isinstance(op, StateSet):
+                certain = op.expect is None and op.expires_at is None
+                self._put(op.group, op.key, op.value if certain else UNKNOWN)
+            elif isinstance(op, StateDelete):
+                self._put(op.group, op.key, None)
+            elif isinstance(op, StateUpdate):
+                self._put(op.group, op.key, UNKNOWN)
+            elif isinstance(op, StateClear):
+                self._cleared[op.group] = self._cleared.get(op.group, 0) + 1
+                self._groups[op.group] = self._groups.get(op.group, 0) + 1
 
     def settle(self, operations: Sequence[Operation]) -> None:
         """Forget the operations of a unit that was committed or refused."""
         for op in operations:
-            kind = type(op)
-            if kind is StateSet or kind is StateDelete or kind is StateUpdate:
-                key: tuple[str, str] = (op.group, op.key)  # type: ignore[union-attr, assignment]
+            if isinstance(op, StateSet | StateDelete | StateUpdate):
+                key = (op.group, op.key)
                 entry = self._keys[key]
                 if entry[1] == 1:
                     del self._keys[key]
                 else:
                     entry[1] -= 1
-                self._less(self._groups, key[0])
-            elif kind is StateClear:
-                self._less(self._cleared, op.group)  # type: ignore[union-attr, arg-type]
-                self._less(self._groups, op.group)  # type: ignore[union-attr, arg-type]
+                self._less(self._groups, op.group)
+            elif isinstance(op, StateClear):
+                self._less(self._cleared, op.group)
+                self._less(self._groups, op.group)
 
     def get(self, group: str, key: str) -> tuple[Payload | None] | object | None:
         """A 1-tuple with the pending value, UNKNOWN, or None when nothing is pending."""

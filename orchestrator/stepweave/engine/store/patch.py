@@ -59,7 +59,8 @@ def _changed(name: str, old: Any, operand: Any, where: str) -> Any:
         return operand
     if name == "merge":
         if not isinstance(operand, dict) or not (old is None or isinstance(old, dict)):
-            raise InvalidInput(f"{where}: merge joins two objects, not {_kind(old)} and {_kind(operand)}")
+            kinds = f"{_kind(old)} and {_kind(operand)}"
+            raise InvalidInput(f"{where}: merge joins two objects, not {kinds}")
         return {**(old or {}), **operand}
     if name == "increment":
         by = 1 if operand is None else operand

@@ -173,12 +173,12 @@ class SqliteStore:
         """See Store.state_get."""
         pending = self._overlay.get(group, key)
         parameters = (group, key, now_ms())
-        if pending is None:
-            self._read_now(lambda c: c.execute(_GET_STATE, parameters).fetchone(), done)
+        if isinstance(pending, tuple):
+            done(None, pending[0])
         elif pending is UNKNOWN:
             self._read_behind(lambda c: c.execute(_GET_STATE, parameters).fetchone(), done)
         else:
-            done(None, pending[0])  # type: ignore[index]
+            self._read_now(lambda c: c.execute(_GET_STATE, parameters).fetchone(), done)
 
     def state_list(self, group: str, done: Done) -> None:
         """See Store.state_list."""
@@ -237,12 +237,13 @@ class SqliteStore:
     async def dead(self, limit: int = 100, before: int | None = None) -> list[DeadLetter]:
         """See Store.dead."""
         rows = self._read.execute(
-            "SELECT id, event, subscription, topic, format, body, trace, attempts, reason, error, at"
-            " FROM dead WHERE id<? ORDER BY id DESC LIMIT ?",
+            "SELECT id, event, subscription, topic, format, body, trace, attempts, reason, error,"
+            " at FROM dead WHERE id<? ORDER BY id DESC LIMIT ?",
             (before if before is not None else 1 << 62, limit),
         ).fetchall()
         return [
-            DeadLetter(*row[:4], None if row[4] is None else (row[4], row[5]), *row[6:]) for row in rows
+            DeadLetter(id, event, step, topic, None if kind is None else (kind, body), *rest)
+            for id, event, step, topic, kind, body, *rest in rows
         ]
 
     async def close(self) -> None:

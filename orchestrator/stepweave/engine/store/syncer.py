@@ -19,7 +19,10 @@ class Syncer:
     """
 
     def __init__(
-        self, log: Path, committed: Callable[[], int], reached: Callable[[int, OSError | None], None]
+        self,
+        log: Path,
+        committed: Callable[[], int],
+        reached: Callable[[int, OSError | None], None],
     ) -> None:
         self._descriptor = os.open(log, os.O_RDONLY)
         _sync_folder(log.parent)
