@@ -23,10 +23,11 @@ BASE = {
     "paint",
     "payload",
     "project",
+    "records",
     "trace",
 }
 EDGES = {"conformance", "http"}
-WIRING = {"__main__", "cli", "orchestrator", "testing"}
+WIRING = {"__main__", "cli", "insight", "loading", "orchestrator", "reload", "serving", "testing"}
 
 # Each module or folder of the package, with what it may import besides itself.
 MAY_IMPORT = (
