@@ -17,6 +17,7 @@ test: ## set up everything, then run every check and every test
 	$(bin)/ruff check .
 	$(bin)/mypy
 	$(bin)/pytest
+	npm --prefix runners/node run check
 	npm --prefix runners/node test
 	@if command -v ruby >/dev/null; then set -x; ruby runners/ruby/test/run.rb; fi
 
