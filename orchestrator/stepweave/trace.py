@@ -18,6 +18,7 @@ from stepweave.payload import Payload
 __all__ = [
     "MAX_EVENTS",
     "EventType",
+    "Preview",
     "Span",
     "SpanEvent",
     "TraceParent",
@@ -46,6 +47,14 @@ _TRACEPARENT = re.compile(
 )
 _NO_TRACE = "0" * 32
 _NO_SPAN = "0" * 16
+
+
+class Preview(NamedTuple):
+    """What is kept of a payload: its format, its size in bytes, and its beginning as text."""
+
+    format: str
+    size: int
+    text: str | None
 
 
 class TraceParent(NamedTuple):
@@ -98,9 +107,9 @@ class Span:
 
     All times are Unix µs. `queued_at` is when the work was accepted, `started_at` when it went
     to a runner; their difference is the wait. `status` is "running" until `finish`. `error` is
-    the error map of SPEC 8. `input` and `output` are the payloads themselves: the store cuts
-    them to previews, so nobody else may keep the span alive for long. `route` is the pattern
-    ("GET /pets/:id"), `path` what was asked for. `dropped` counts events over MAX_EVENTS.
+    the error map of SPEC 8. `input` and `output` are the payloads themselves until the store
+    has cut them to previews. `route` is the pattern ("GET /pets/:id"), `path` what was asked
+    for. `dropped` counts events over MAX_EVENTS.
     """
 
     __slots__ = (
@@ -163,8 +172,8 @@ class Span:
         self.route = route
         self.path = path
         self.http_status: int | None = None
-        self.input = input
-        self.output: Payload | None = None
+        self.input: Payload | Preview | None = input
+        self.output: Payload | Preview | None = None
 
     def start(self) -> None:
         """Set `started_at` anew, for a span that was made before its call left the queue."""

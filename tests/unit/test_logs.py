@@ -50,7 +50,7 @@ class Terminal(io.StringIO):
         return super().write(text)
 
 
-def record(message: str = "hi", level: logs.Level = "info", **fields: Any) -> Record:
+def record(message: str = "hi", level: Any = "info", **fields: Any) -> Record:
     data = orjson.dumps(fields) if fields else None
     return Record(1_732_300_000_123, level, message, data, TRACE, None, "Pay")
 
@@ -117,10 +117,10 @@ def test_long_parts_of_a_record_are_cut_with_a_note() -> None:
 
 def test_fields_that_stay_too_large_show_their_beginning() -> None:
     kept = Kept()
-    LogHub(kept).emit(record(**{f"name{number}": "z" * 100 for number in range(2000)}))
+    LogHub(kept).emit(record(**dict.fromkeys(map(str, range(2000)), "z" * 100)))
 
     fields = orjson.loads(kept.records[0].fields or b"")
-    assert list(fields) == ["cut"] and fields["cut"].startswith('{"name0":')
+    assert list(fields) == ["cut"] and fields["cut"].startswith('{"0":')
 
 
 def test_pythons_own_logging_comes_in_through_the_bridge() -> None:
