@@ -1,0 +1,150 @@
+"""The settings of a project, with their defaults: the sections of stepweave.toml.
+
+docs/operating.md describes each of them; a test holds the two together.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal, TypeVar
+
+from stepweave.project import values
+from stepweave.project.values import Reader
+
+__all__ = [
+    "Cron",
+    "Events",
+    "Runner",
+    "Server",
+    "Settings",
+    "Shutdown",
+    "Steps",
+    "Storage",
+    "Traces",
+]
+
+T = TypeVar("T")
+
+
+def _setting(default: T, reader: Reader[T]) -> T:
+    made: Any = field(default=default, metadata={"read": reader})
+    return made  # type: ignore[no-any-return]
+
+
+@dataclass(frozen=True, slots=True)
+class Server:
+    """`[server]`: where to listen and what to accept. `max_body` is in bytes.
+
+    `hosts` are names besides this machine's own under which the workbench may be reached.
+    `token` opens the internal API under `start`, to those who send it.
+    """
+
+    host: str = _setting("127.0.0.1", values.text)
+    port: int = _setting(5173, values.integer(0, 65535))
+    max_body: int = _setting(16 << 20, values.size(1))
+    request_timeout_s: float = _setting(60.0, values.seconds(0.001))
+    hosts: tuple[str, ...] = _setting((), values.texts)
+    token: str | None = _setting(None, values.optional(values.text))
+
+
+@dataclass(frozen=True, slots=True)
+class Steps:
+    """`[steps]`: where steps are, and how strictly they are held to their configs.
+
+    `roots` may be missing, `extra` folders must exist; both are relative to the project.
+    """
+
+    roots: tuple[str, ...] = _setting(("steps", "src"), values.texts)
+    extra: tuple[str, ...] = _setting((), values.texts)
+    emits: Literal["warn", "strict"] = _setting("warn", values.choice("warn", "strict"))
+    input: Literal["warn", "strict"] = _setting("warn", values.choice("warn", "strict"))
+
+
+@dataclass(frozen=True, slots=True)
+class Events:
+    """`[events]`: how deliveries run and are retried, where a step does not say it itself.
+
+    `concurrency` is per subscribing step. Over `max_waiting` deliveries, `emit` is refused.
+    """
+
+    concurrency: int = _setting(64, values.integer(1))
+    max_retries: int = _setting(3, values.integer(0, 1000))
+    backoff_base_s: float = _setting(1.0, values.seconds(0.001))
+    backoff_cap_s: float = _setting(300.0, values.seconds(0.001))
+    timeout_s: float = _setting(300.0, values.seconds(0.001))
+    max_waiting: int = _setting(1_000_000, values.integer(1))
+
+
+@dataclass(frozen=True, slots=True)
+class Storage:
+    """`[storage]`: where the data is, relative to the project, and when it is synced to disk."""
+
+    path: str = _setting(".stepweave", values.text)
+    durability: Literal["edge", "commit", "process"] = _setting(
+        "edge", values.choice("edge", "commit", "process")
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Traces:
+    """`[traces]`: what is recorded of each run, for how long and in how much space."""
+
+    enabled: bool = _setting(True, values.flag)
+    retention_hours: float = _setting(72.0, values.number(0.01))
+    max_mb: int = _setting(512, values.integer(1))
+    preview_bytes: int = _setting(4096, values.size(0))
+
+
+@dataclass(frozen=True, slots=True)
+class Runner:
+    """`[runners.<name>]`: the children of one language. None leaves a choice to its runner.json.
+
+    A language that Stepweave does not ship needs `path` (the folder of its runner.json) or
+    `command` with `extensions`. `window` is the most calls that one child runs at once.
+    """
+
+    processes: int = _setting(1, values.integer(1, 256))
+    interpreter: str | None = _setting(None, values.optional(values.text))
+    path: str | None = _setting(None, values.optional(values.text))
+    command: tuple[str, ...] = _setting((), values.texts)
+    extensions: tuple[str, ...] = _setting((), values.texts)
+    window: int = _setting(256, values.integer(1, 100_000))
+    start_timeout_s: float = _setting(30.0, values.seconds(0.001))
+    restart_base_s: float = _setting(0.1, values.seconds(0.0))
+    restart_cap_s: float = _setting(5.0, values.seconds(0.001))
+    cancel_grace_s: float = _setting(5.0, values.seconds(0.0))
+    env: Mapping[str, str] = field(default_factory=dict, metadata={"read": values.variables})
+
+
+@dataclass(frozen=True, slots=True)
+class Shutdown:
+    """`[shutdown]`: how long running work may take to finish after SIGTERM."""
+
+    grace_s: float = _setting(10.0, values.seconds(0.0))
+
+
+@dataclass(frozen=True, slots=True)
+class Cron:
+    """`[cron]`: the time zone of steps that name none; None is the server's."""
+
+    timezone: str | None = _setting(None, values.optional(values.timezone))
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """All sections. `name` is the project's name if stepweave.toml gives one."""
+
+    name: str | None = _setting(None, values.optional(values.text))
+    server: Server = Server()
+    steps: Steps = Steps()
+    events: Events = Events()
+    storage: Storage = Storage()
+    traces: Traces = Traces()
+    runners: Mapping[str, Runner] = field(default_factory=dict)
+    shutdown: Shutdown = Shutdown()
+    cron: Cron = Cron()
+
+    def runner(self, name: str) -> Runner:
+        """The settings of one runner, which are the defaults if the project says nothing."""
+        return self.runners.get(name, Runner())
