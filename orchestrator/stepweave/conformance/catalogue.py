@@ -1,4 +1,4 @@
-"""The catalogue of messages (protocol/messages.yaml), and the tables of SPEC.md that come from it."""
+"""The catalogue of messages (protocol/messages.yaml) and the tables of SPEC.md made from it."""
 
 from __future__ import annotations
 
@@ -22,7 +22,8 @@ _ARROWS = {
     "both": ("↔", "both ways"),
 }
 _BLOCK = re.compile(
-    r"(?P<open><!-- (?P<what>table|message): (?P<name>[\w.]+) -->\n).*?(?P<close><!-- end -->)", re.DOTALL
+    r"(?P<open><!-- (?P<what>table|message): (?P<name>[\w.]+) -->\n).*?(?P<close><!-- end -->)",
+    re.DOTALL,
 )
 _HEADING = re.compile(r"^### (\d+\.\d+) `([\w.]+)`$", re.MULTILINE)
 
@@ -39,7 +40,7 @@ class Field:
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """One method. `result` is a single unnamed field, or the fields of a map, or empty (notification)."""
+    """One method. `result` is one field without a name, or a map's fields, or empty."""
 
     name: str
     direction: str
@@ -116,11 +117,16 @@ def write_tables(spec: str, catalogue: Catalogue) -> str:
         elif name == "messages":
             body = _messages_table(catalogue, sections)
         elif name == "errors":
-            rows = [(f"`{code}`", entry["side"], entry["about"]) for code, entry in catalogue.errors.items()]
+            rows = [
+                (f"`{code}`", entry["side"], entry["about"])
+                for code, entry in catalogue.errors.items()
+            ]
             body = _table(("code", "said by", "when"), rows)
         elif name == "capabilities":
             known = catalogue.capabilities.items()
-            body = _table(("name", "meaning"), [(f"`{key}`", entry["about"]) for key, entry in known])
+            body = _table(
+                ("name", "meaning"), [(f"`{key}`", entry["about"]) for key, entry in known]
+            )
         else:
             raise KeyError(name)
         return f"{match['open']}{body}\n{match['close']}"
@@ -158,7 +164,7 @@ def _messages_table(catalogue: Catalogue, sections: Mapping[str, str]) -> str:
                 sections[message.name],
                 arrow,
                 f"`{message.name}`",
-                ", ".join(_name(field, plain=True) for field in message.params) or "–",
+                ", ".join(_name(field, plain=True) for field in message.params) or "none",
                 _result(message),
                 f"`{message.capability}`" if message.capability else "",
             )
@@ -189,7 +195,9 @@ def _codes(codes: Sequence[str]) -> str:
 
 def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     lines = [head, ["---"] * len(head), *rows]
-    return "\n".join("| " + " | ".join(cell.replace("|", "\\|") for cell in line) + " |" for line in lines)
+    return "\n".join(
+        "| " + " | ".join(cell.replace("|", "\\|") for cell in line) + " |" for line in lines
+    )
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
