@@ -10,7 +10,7 @@ import orjson
 
 from stepweave.errors import InvalidInput
 
-__all__ = ["FORMATS", "NULL", "Payload", "check", "decode", "encode", "preview", "size"]
+__all__ = ["FORMATS", "NULL", "Payload", "as_json", "check", "decode", "encode", "preview", "size"]
 
 Payload = tuple[str, bytes]
 """(format, bytes); the format is one of FORMATS. `None` beside it means no value at all."""
@@ -75,6 +75,13 @@ def check(value: Any) -> Payload | None:
     raise InvalidInput(f"a payload is nil or [format, bytes], not {_brief(value)}")
 
 
+def as_json(payload: Payload) -> bytes:
+    """The payload as JSON bytes; bytes inside become base64 texts."""
+    if payload[0] == "json":
+        return payload[1]
+    return orjson.dumps(decode(payload), default=_base64, option=orjson.OPT_NON_STR_KEYS)
+
+
 def size(payload: Payload | None) -> int:
     """Bytes of user data in the payload."""
     return 0 if payload is None else len(payload[1])
@@ -86,7 +93,7 @@ def preview(payload: Payload | None, limit: int) -> str | None:
         return None
     kind, data = payload
     if kind == "msgpack":
-        data = orjson.dumps(decode(payload), default=_base64, option=orjson.OPT_NON_STR_KEYS)
+        data = as_json(payload)
     elif kind == "bytes":
         return f"{len(data)} bytes: {data[: limit // 2].hex()}"
     text = data[:limit].decode(errors="replace")

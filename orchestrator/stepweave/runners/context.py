@@ -112,13 +112,14 @@ class Context:
     The scope in a request is the id of its invoke; the handler can name no other step's.
     """
 
-    def __init__(
-        self, bus: Emitter, state: StateService, streams: StreamService, logs: LogSink
-    ) -> None:
+    def __init__(self, logs: LogSink) -> None:
+        self._logs = logs
+
+    def serve(self, bus: Emitter, state: StateService, streams: StreamService) -> None:
+        """Name the services; to be called before the first child starts."""
         self._bus = bus
         self._state = state
         self._streams = streams
-        self._logs = logs
 
     def requests(self, calls: Mapping[int, Call]) -> Mapping[str, RequestHandler]:
         """Handlers by method for one child, whose open invokes are `calls`."""

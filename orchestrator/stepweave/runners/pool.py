@@ -24,7 +24,7 @@ from stepweave.rpc import messages
 from stepweave.runners.process import Child, Launch, Services
 from stepweave.runners.ward import Ward
 
-__all__ = ["Loaded", "Pool", "PoolStatus"]
+__all__ = ["Loaded", "Pool", "PoolStatus", "ReplaceFailed"]
 
 PoolStatus = Literal["stopped", "starting", "ready", "restarting", "unavailable"]
 
@@ -32,6 +32,16 @@ _TICK_S = 0.1
 _RESTART_DELAYS_S = (0.0, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0)
 _HEALTHY_AFTER_S = 10.0
 _PING_S = 1.0
+
+
+class ReplaceFailed(StepweaveError):
+    """New children did not take every step, so the old ones stay; `failures` by step handle."""
+
+    code = "load_failed"
+
+    def __init__(self, failures: Mapping[str, LoadFailed]) -> None:
+        super().__init__("; ".join(f"{handle}: {error}" for handle, error in failures.items()))
+        self.failures = failures
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +90,8 @@ class Pool:
         self._notice = notice
         self._sources: dict[str, _Source] = {}
         self._waiting: deque[Call] = deque()
-        self._ward = Ward(self._spawn_apart)
+        self._alive: set[Child] = set()
+        self._ward = Ward(self._spawn_for_ward)
         self._deaths = 0
         self._tasks: set[asyncio.Task[Any]] = set()
         self._restarting: asyncio.Task[Any] | None = None
@@ -124,7 +135,8 @@ class Pool:
                 raise LoadFailed(answer.wire) from answer
             if isinstance(answer, RunnerGone | RunnerUnavailable):
                 message = f"{answer}, while it loaded this file"
-                raise LoadFailed({"code": "load_failed", "message": message}) from answer
+                wire = {"code": "load_failed", "message": message, "type": "RunnerGone"}
+                raise LoadFailed(wire) from answer
             if isinstance(answer, BaseException):
                 raise answer
         self._sources[handle] = source
@@ -158,11 +170,23 @@ class Pool:
     async def replace_all(self) -> None:
         """Swap every child for a new one: new calls go to the new ones, running calls finish.
 
-        Raises RunnerUnavailable when the new ones do not start; the old ones then stay.
+        Raises RunnerUnavailable when the new ones do not start, ReplaceFailed when they cannot
+        load what the old ones run; the old ones then stay.
         """
-        old = list(self.children)
-        for _ in old:
-            await self._spawn()
+        old = [child for child in self.children if not child.draining]
+        fresh: list[Child] = []
+        try:
+            for _ in old:
+                child, failures = await self._spawn_apart()
+                fresh.append(child)
+                if failures:
+                    raise ReplaceFailed(failures)
+        except StepweaveError:
+            for child in fresh:
+                child.kill()
+            raise
+        for child in fresh:
+            self._adopt(child)
         for child in old:
             self._retire(child)
 
@@ -206,6 +230,9 @@ class Pool:
             call = self._waiting.popleft()
             call.finish(Outcome("lost", None, ShuttingDown("Stepweave is stopping").to_wire()))
         await asyncio.gather(*(child.stop(grace_s) for child in list(self.children)))
+        for child in list(self._alive):
+            child.kill()
+            await child.exited.wait()
         self.status = "stopped"
 
     def statistics(self) -> dict[str, Any]:
@@ -248,11 +275,16 @@ class Pool:
     def _send(self, child: Child, call: Call) -> None:
         try:
             child.invoke(call)
+        except RunnerGone:
+            # Nothing was sent; the next child takes it.
+            child.ready = False
+            self._waiting.appendleft(call)
         except StepweaveError as error:
-            status: Literal["error", "lost"] = "lost" if isinstance(error, RunnerGone) else "error"
-            call.finish(Outcome(status, None, error.to_wire()))
+            call.finish(Outcome("error", None, error.to_wire()))
 
     def _on_slot(self, child: Child) -> None:
+        if not child.adopted:
+            return
         while self._waiting:
             if child.draining or not child.ready or len(child.calls) >= child.window:
                 return
@@ -276,18 +308,20 @@ class Pool:
     def _tick(self) -> None:
         now = time.monotonic()
         for child in [*self.children, *self._ward.children]:
-            stuck = False
-            for call in list(child.calls.values()):
+            stuck: list[Call] = []
+            for call in child.calls.values():
                 if call.cancelled_at is None:
                     if call.deadline is not None and now >= call.deadline:
                         child.cancel(call, "timeout")
                 elif now - call.cancelled_at >= self._cancel_grace_s and not call.done:
-                    stuck = True
-                    self._give_up(call)
+                    stuck.append(call)
             if stuck and child in self._ward.children:
                 child.kill()
             elif stuck and not child.draining:
+                child.draining = True
                 self._background(self._replace_stuck(child))
+            for call in stuck:
+                self._give_up(call)
         if self._waiting:
             for call in [c for c in self._waiting if c.deadline is not None and now >= c.deadline]:
                 self._drop_waiting(call, "timeout")
@@ -306,15 +340,12 @@ class Pool:
     async def _replace_stuck(self, child: Child) -> None:
         """Replace a child that holds a call it will not end; the others in it may finish
         as long as it still answers a ping."""
-        child.draining = True
         self._notice("warn", f"a {self.name} runner (pid {child.pid}) is stuck and is replaced")
-        responsive = await child.responds(_PING_S)
-        if not responsive:
+        self._make_good()
+        if await child.responds(_PING_S):
+            self._retire(child)
+        else:
             child.kill()
-            return
-        with contextlib.suppress(RunnerUnavailable):
-            await self._spawn()
-        self._retire(child)
 
     # --- life of the children
 
@@ -326,44 +357,56 @@ class Pool:
         return [child for child in self.children if child.ready and not child.draining]
 
     async def _spawn(self) -> Child:
-        child = Child(self.launch, self._services, self._on_slot, self._on_exit)
-        self.children.append(child)
-        try:
-            await child.start()
-            await self._load_all(child)
-        except BaseException:
-            if child in self.children:
-                self.children.remove(child)
-            child.kill()
-            raise
+        child, failures = await self._spawn_apart()
+        for handle, error in failures.items():
+            self._notice("error", f"{handle}: cannot be loaded again: {error}")
+        self._adopt(child)
+        return child
+
+    def _adopt(self, child: Child) -> None:
+        if child.peer.closed:
+            raise RunnerUnavailable(child.ended())
         child.adopted = True
+        self.children.append(child)
         self._on_slot(child)
-        return child
 
-    async def _spawn_apart(self) -> Child:
-        """A child that is not one of the pool's own."""
-        child = Child(self.launch, self._services, lambda _child: None, lambda _child: None)
+    async def _spawn_apart(self) -> tuple[Child, dict[str, LoadFailed]]:
+        """A new child with every step loaded that is not one of the pool's own, and what failed."""
+        child = Child(self.launch, self._services, self._on_slot, self._on_exit)
+        self._alive.add(child)
         try:
             await child.start()
-            await self._load_all(child)
+            return child, await self._load_all(child)
+        except StepweaveError:
+            child.kill()
+            if child.pid:
+                await child.exited.wait()
+            else:
+                self._alive.discard(child)
+            raise
         except BaseException:
             child.kill()
             raise
-        return child
 
-    async def _load_all(self, child: Child) -> None:
-        """Give a new child every step, before its first call."""
-        child.ready = False
-        failed = await asyncio.gather(
-            *(self._load_into(child, handle, source) for handle, source in self._sources.items()),
+    async def _spawn_for_ward(self) -> Child:
+        return (await self._spawn_apart())[0]
+
+    async def _load_all(self, child: Child) -> dict[str, LoadFailed]:
+        """Give a new child every step, before its first call; the errors of those that fail."""
+        sources = dict(self._sources)
+        results = await asyncio.gather(
+            *(self._load_into(child, handle, source) for handle, source in sources.items()),
             return_exceptions=True,
         )
-        for handle, result in zip(list(self._sources), failed, strict=False):
-            if isinstance(result, RunnerGone):
+        failures = {}
+        for handle, result in zip(sources, results, strict=True):
+            if isinstance(result, RemoteError):
+                failures[handle] = LoadFailed(result.wire)
+            elif isinstance(result, RunnerGone):
                 raise RunnerUnavailable(str(result)) from result
-            if isinstance(result, BaseException):
-                self._notice("error", f"{handle}: cannot be loaded again: {result}")
-        child.ready = not child.peer.closed
+            elif isinstance(result, BaseException):
+                raise result
+        return failures
 
     async def _load_into(self, child: Child, handle: str, source: _Source) -> Mapping[str, Any]:
         params = {"step": handle, "path": str(source.path), "revision": source.revision}
@@ -371,6 +414,7 @@ class Pool:
         return answer
 
     def _on_exit(self, child: Child) -> None:
+        self._alive.discard(child)
         if not child.adopted:
             return
         self.children.remove(child)
@@ -380,6 +424,10 @@ class Pool:
         self._deaths = self._deaths + 1 if young else 0
         if child.returncode is not None and not child.draining:
             self._notice("error", f"{child.ended()}; it is started again")
+        self._make_good()
+
+    def _make_good(self) -> None:
+        """Start what is missing to the wanted number of children."""
         if not self._ready_count():
             self.status = "restarting"
         if self._restarting is None or self._restarting.done():

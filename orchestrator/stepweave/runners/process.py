@@ -10,7 +10,7 @@ import signal
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, cast
 
 import msgpack
 
@@ -25,6 +25,7 @@ __all__ = ["Child", "Launch", "Services"]
 _PIPE_SIZE = 1 << 20
 _F_SETPIPE_SZ = 1031
 _LONGEST_LINE = 64 * 1024
+_LAST_WORDS_S = 0.1
 
 
 class Launch:
@@ -111,7 +112,7 @@ class Child(asyncio.SubprocessProtocol):
         self._transport: asyncio.SubprocessTransport | None = None
         self._stdin: Any = None
         self._stderr = bytearray()
-        self._stdout_ended = False
+        self._ended_pipes: set[int] = set()
         self.peer = Peer(
             self._write,
             services.requests(self.calls),
@@ -218,7 +219,8 @@ class Child(asyncio.SubprocessProtocol):
             self.quiet.set()
 
     def kill(self) -> None:
-        """End the child at once."""
+        """End the child at once; it takes no further call."""
+        self.ready = False
         self._signal(signal.SIGKILL)
 
     async def responds(self, within_s: float) -> bool:
@@ -233,12 +235,12 @@ class Child(asyncio.SubprocessProtocol):
     # --- asyncio.SubprocessProtocol
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.SubprocessTransport)
-        self._transport = transport
-        self.pid = transport.get_pid() or 0
-        self._stdin = transport.get_pipe_transport(0)
+        # uvloop's transport has the methods of asyncio's without being one.
+        self._transport = child = cast(asyncio.SubprocessTransport, transport)
+        self.pid = child.get_pid() or 0
+        self._stdin = child.get_pipe_transport(0)
         for descriptor in (0, 1):
-            pipe = transport.get_pipe_transport(descriptor)
+            pipe = child.get_pipe_transport(descriptor)
             handle = pipe.get_extra_info("pipe") if pipe is not None else None
             if handle is not None:
                 with contextlib.suppress(OSError):
@@ -261,11 +263,10 @@ class Child(asyncio.SubprocessProtocol):
             self.kill()
 
     def pipe_connection_lost(self, fd: int, exc: Exception | None) -> None:
-        if fd == 1:
-            self._stdout_ended = True
-            if self.returncode is None:
-                asyncio.get_running_loop().call_later(1.0, self.kill)
-            self._end()
+        self._ended_pipes.add(fd)
+        if fd == 1 and self.returncode is None:
+            asyncio.get_running_loop().call_later(1.0, self.kill)
+        self._end()
 
     def process_exited(self) -> None:
         assert self._transport is not None
@@ -273,12 +274,22 @@ class Child(asyncio.SubprocessProtocol):
         self._end()
 
     def _end(self) -> None:
-        """Settle the child once its frames are all read and its exit code is known.
+        """Settle the child once its frames and last words are read and its exit code is known.
 
-        Its stderr may live on in a grandchild, so the end of that pipe is not waited for.
+        Its stderr may live on in a grandchild, so the end of that pipe is not waited for long.
         """
-        if not self._stdout_ended or self.returncode is None or self.exited.is_set():
+        if 1 not in self._ended_pipes or self.returncode is None:
             return
+        if 2 in self._ended_pipes:
+            self._settle_end()
+        else:
+            asyncio.get_running_loop().call_later(_LAST_WORDS_S, self._settle_end)
+
+    def _settle_end(self) -> None:
+        if self.exited.is_set():
+            return
+        if self._transport is not None:
+            self._transport.close()
         self.ready = False
         self.peer.close(RunnerGone(self.ended()))
         self.exited.set()

@@ -1,0 +1,77 @@
+"""Query strings and forms with repeated and nested keys: a=1&a=2, pet[name]=Rex, tags[]=x."""
+
+from __future__ import annotations
+
+from typing import Any
+from urllib.parse import parse_qsl
+
+from stepweave.errors import InvalidInput
+
+__all__ = ["parse"]
+
+_MOST_FIELDS = 1000
+_DEEPEST = 5
+
+
+def parse(text: str) -> dict[str, Any]:
+    """The fields as text, a list of texts when a key repeats, or a nested object.
+
+    Raises InvalidInput for more than 1,000 fields. Keys nested deeper than five levels keep
+    the rest of their brackets as part of the last name.
+    """
+    if not text:
+        return {}
+    try:
+        pairs = parse_qsl(text, keep_blank_values=True, max_num_fields=_MOST_FIELDS)
+    except ValueError as error:
+        raise InvalidInput(f"more than {_MOST_FIELDS} fields") from error
+    result: dict[str, Any] = {}
+    for key, value in pairs:
+        if "[" in key and not key.startswith("["):
+            _put(result, _names(key), value)
+        else:
+            _append(result, key, value)
+    return {key: _tidy(value) for key, value in result.items()}
+
+
+def _names(key: str) -> list[str]:
+    first, *rest = key.split("[", _DEEPEST)
+    return [first, *(part.removesuffix("]") for part in rest)]
+
+
+def _put(holder: dict[str, Any], names: list[str], value: str) -> None:
+    for name in names[:-1]:
+        inner = holder.get(name)
+        if not isinstance(inner, dict):
+            inner = holder[name] = {} if inner is None else {"": inner}
+        holder = inner
+    _append(holder, names[-1], value)
+
+
+def _append(holder: dict[str, Any], name: str, value: str) -> None:
+    old = holder.get(name)
+    if old is None:
+        holder[name] = value
+    elif isinstance(old, list):
+        old.append(value)
+    elif isinstance(old, dict):
+        _append(old, "", value)
+    else:
+        holder[name] = [old, value]
+
+
+def _tidy(value: Any) -> Any:
+    """Turn `name[]=…` and `name[0]=…` into lists."""
+    if not isinstance(value, dict):
+        return value
+    if value.keys() == {""}:
+        items = value[""]
+        return items if isinstance(items, list) else [items]
+    tidy = {key: _tidy(inner) for key, inner in value.items()}
+    if (
+        tidy
+        and all(key.isdecimal() for key in tidy)
+        and sorted(map(int, tidy)) == list(range(len(tidy)))
+    ):
+        return [tidy[key] for key in sorted(tidy, key=int)]
+    return tidy

@@ -1,0 +1,107 @@
+"""Answers on the wire: a handler's own, and the JSON errors of the edge."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any
+
+import orjson
+
+from stepweave import payload
+from stepweave.errors import InvalidInput
+
+__all__ = ["Head", "Reply", "Send", "error_reply", "from_handler", "send_reply"]
+
+Send = Callable[[dict[str, Any]], Awaitable[None]]
+Head = list[tuple[bytes, bytes]]
+
+_TOKEN = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
+_CONTENT_TYPES = {
+    "json": b"application/json",
+    "msgpack": b"application/json",
+    "text": b"text/html; charset=utf-8",
+    "bytes": b"application/octet-stream",
+}
+_NO_BODY = (204, 304)
+_JSON_TYPE = (b"content-type", b"application/json")
+
+
+class Reply:
+    """A whole answer: status, headers and body bytes."""
+
+    __slots__ = ("body", "head", "status")
+
+    def __init__(self, status: int, head: Head, body: bytes) -> None:
+        self.status = status
+        self.head = head
+        self.body = body
+
+
+def from_handler(result: Any) -> Reply:
+    """The answer that an API step returned.
+
+    Raises InvalidInput when the status or a header cannot be sent; the handler is at fault.
+    """
+    if not isinstance(result, dict):
+        raise InvalidInput("an API step answers with {status, headers, body}")
+    status = result.get("status")
+    if type(status) is not int or not 200 <= status <= 599:
+        raise InvalidInput(f"status must be a number from 200 to 599, not {status!r}")
+    head: Head = []
+    given = result.get("headers")
+    typed = False
+    if given:
+        typed = _add_headers(head, given)
+    body = payload.check(result.get("body"))
+    if body is None or status in _NO_BODY:
+        data = b""
+    else:
+        if not typed:
+            head.append((b"content-type", _CONTENT_TYPES[body[0]]))
+        data = payload.as_json(body) if body[0] == "msgpack" else body[1]
+    if status != 204:
+        head.append((b"content-length", b"%d" % len(data)))
+    return Reply(status, head, data)
+
+
+def error_reply(status: int, error: str, **more: Any) -> Reply:
+    """A JSON error: {"error": text, …}."""
+    data = orjson.dumps({"error": error, **more})
+    return Reply(status, [_JSON_TYPE, (b"content-length", b"%d" % len(data))], data)
+
+
+async def send_reply(send: Send, reply: Reply, trace_id: str, *, head_only: bool = False) -> None:
+    """Write an answer; every one carries its trace id."""
+    reply.head.append((b"x-trace-id", trace_id.encode()))
+    await send({"type": "http.response.start", "status": reply.status, "headers": reply.head})
+    await send({"type": "http.response.body", "body": b"" if head_only else reply.body})
+
+
+def _add_headers(head: Head, given: Any) -> bool:
+    """Append a handler's headers; whether a content type is among them."""
+    if not isinstance(given, Mapping):
+        raise InvalidInput(f"headers must be an object, not {type(given).__name__}")
+    typed = False
+    for name, value in given.items():
+        if not isinstance(name, str) or not _TOKEN.fullmatch(name):
+            raise InvalidInput(f"header name {name!r} has characters that HTTP does not allow")
+        lower = name.lower()
+        if lower in ("content-length", "transfer-encoding", "connection"):
+            continue
+        typed = typed or lower == "content-type"
+        for one in value if isinstance(value, list | tuple) else (value,):
+            text = one if isinstance(one, str) else _text(one)
+            if "\n" in text or "\r" in text or "\0" in text:
+                raise InvalidInput(f"header {name} holds a line break: {text!r}")
+            try:
+                head.append((lower.encode(), text.encode("latin-1")))
+            except UnicodeEncodeError:
+                head.append((lower.encode(), text.encode()))
+    return typed
+
+
+def _text(value: Any) -> str:
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    return "" if value is None else str(value)

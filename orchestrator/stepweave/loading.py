@@ -1,0 +1,92 @@
+"""From files to entries: asks the runners for each file's config and keeps what is good."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+
+from stepweave import payload
+from stepweave.errors import InvalidInput, LoadFailed, RunnerUnavailable
+from stepweave.runners.pools import Pools
+from stepweave.steps import failure
+from stepweave.steps.model import Entry, Found, Problem
+from stepweave.steps.parse import parse
+
+__all__ = ["Loader"]
+
+
+class Loader:
+    """Loads files through the pools. One that fails never keeps another one from loading.
+
+    A file with a previous entry that no longer loads keeps that entry's step.
+    """
+
+    def __init__(self, root: Path, pools: Pools) -> None:
+        self._root = root
+        self._pools = pools
+        self._revisions: dict[str, int] = {}
+
+    async def load_all(
+        self, found: Iterable[Found], previous: Mapping[str, Entry] | None = None
+    ) -> dict[str, Entry]:
+        """The entries of files by relpath, many loaded at once.
+
+        When a runner dies of one file, the others that were on their way into it are loaded
+        again one by one, so that only the culprit is reported.
+        """
+        known = previous or {}
+        files = list(found)
+        results = await asyncio.gather(*(self._load(each, known) for each in files))
+        entries = {}
+        for file, result in zip(files, results, strict=True):
+            if isinstance(result, LoadFailed) and result.wire.get("type") == "RunnerGone":
+                result = await self._load(file, known)
+            if isinstance(result, LoadFailed):
+                result = self.refused(file, result, known.get(file.relpath))
+            entries[file.relpath] = result
+        return entries
+
+    def refused(self, found: Found, error: LoadFailed, previous: Entry | None) -> Entry:
+        """The entry of a file that its runner would not load: the last good step, a new problem."""
+        problem = failure.load_failed(found, error.wire, self._root)
+        return _entry(found, previous, problem)
+
+    async def unload(self, handle: str, language: str, revision: int | None = None) -> None:
+        """Let the runner forget a file, or one revision of it."""
+        pool = await self._pools.ensure(language)
+        await pool.unload(handle, revision)
+
+    async def _load(self, found: Found, known: Mapping[str, Entry]) -> Entry | LoadFailed:
+        previous = known.get(found.relpath)
+        revision = self._revisions[found.relpath] = self._revisions.get(found.relpath, 0) + 1
+        try:
+            pool = await self._pools.ensure(found.language)
+            loaded = await pool.load(found.relpath, found.path, revision)
+            config = payload.decode(loaded.config)
+        except RunnerUnavailable as error:
+            reason = f"{found.language} steps are not available: {error}"
+            return _entry(found, previous, failure.unavailable(found, reason))
+        except LoadFailed as error:
+            return error
+        except InvalidInput as error:
+            return LoadFailed({"code": "load_failed", "message": str(error)})
+        source = failure.read_source(found.path)
+        parsed = parse(
+            found,
+            config,
+            loaded.exports,
+            source=source,
+            revision=revision,
+            warnings=loaded.warnings,
+        )
+        if parsed.item is None:
+            await pool.unload(found.relpath, revision)
+            kept = previous.item if previous is not None else None
+            return Entry(found, kept, parsed.problems, source)
+        return Entry(found, parsed.item, parsed.problems, source)
+
+
+def _entry(found: Found, previous: Entry | None, problem: Problem) -> Entry:
+    kept = previous.item if previous is not None else None
+    return Entry(found, kept, (problem,), failure.read_source(found.path))

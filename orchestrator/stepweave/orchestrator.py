@@ -1,0 +1,286 @@
+"""The composition root: opens the parts of a project, hands each what it needs, closes them."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import gc
+import logging
+import os
+import socket
+from collections.abc import Callable, Iterator
+from typing import Any, Literal, Self
+
+from stepweave import logs, serving
+from stepweave.calls import Call, Outcome
+from stepweave.engine.bus import Bus, BusOptions
+from stepweave.engine.cron import CronService
+from stepweave.engine.invoker import Invoker
+from stepweave.engine.state import State
+from stepweave.engine.store.contract import CronTick
+from stepweave.engine.store.sqlite import SqliteStore
+from stepweave.engine.streams import Streams
+from stepweave.engine.traces import TraceStore
+from stepweave.http import internal
+from stepweave.http.api_steps import ApiSteps
+from stepweave.http.app import App
+from stepweave.http.guard import Guard
+from stepweave.insight import View
+from stepweave.loading import Loader
+from stepweave.logs import LogHub
+from stepweave.payload import Payload
+from stepweave.project import Project
+from stepweave.records import Records
+from stepweave.reload import Reloader, changes
+from stepweave.runners import manifest
+from stepweave.runners.context import Context
+from stepweave.runners.pools import PoolOptions, Pools
+from stepweave.steps import discovery
+from stepweave.steps.model import Entry, Found, Kind, Step
+from stepweave.steps.registry import Registry
+from stepweave.trace import Span, new_trace_id
+
+__all__ = ["Mode", "Orchestrator"]
+
+Mode = Literal["dev", "start", "run"]
+
+
+class Orchestrator:
+    """A project, opened. Use as an async context manager; `serve` inside it.
+
+    `mode` dev reloads what changes and shows everything; start does neither; run opens the
+    project for one command: nothing is delivered or scheduled unless `work` is called.
+    """
+
+    def __init__(self, project: Project, mode: Mode, hub: LogHub) -> None:
+        self.project = project
+        self.mode: Mode = mode
+        self.hub = hub
+        self.registry: Registry = Registry.build((), ())
+        self.entries: dict[str, Entry] = {}
+        self.ready = False
+        self.records = Records(hub)
+        self.on_reload: Callable[[Registry], None] = lambda registry: None
+        self._tasks: set[asyncio.Task[Any]] = set()
+        self._stopping = asyncio.Event()
+
+    async def __aenter__(self) -> Self:
+        async with contextlib.AsyncExitStack() as stack:
+            await self._open(stack)
+            self._parts = stack.pop_all()
+        return self
+
+    async def __aexit__(self, *_exc: object) -> None:
+        self._stopping.set()
+        await self._parts.aclose()
+
+    async def _open(self, stack: contextlib.AsyncExitStack) -> None:
+        """Make the parts in the order of their needs; they close in the reverse order."""
+        settings = self.project.settings
+        folder = self.project.storage
+        self._loop = asyncio.get_running_loop()
+        self.store = SqliteStore(folder, settings.storage.durability)
+        stack.push_async_callback(self.store.close)
+        self.traces = TraceStore(
+            folder / "traces.sqlite", settings.traces, warn=self._warn_from_thread
+        )
+        stack.push_async_callback(asyncio.to_thread, self.traces.close)
+        stack.enter_context(self._logging())
+        self.state = State(self.store)
+        self.streams = Streams(self.store, lambda name: name in self.registry.streams)
+        self.pools = self._make_pools()
+        stack.push_async_callback(self.pools.stop, settings.shutdown.grace_s)
+        self.invoker = Invoker(self.pools, self.traces)
+        self.bus = Bus(
+            self.store,
+            self.invoker,
+            self.records.notice,
+            BusOptions(
+                concurrency=settings.events.concurrency,
+                strict_emits=settings.steps.emits == "strict",
+                strict_input=settings.steps.input == "strict",
+            ),
+        )
+        self._context.serve(self.bus, self.state, self.streams)
+        self.cron = CronService(self._record_tick, self._run_cron)
+        self.api = ApiSteps(
+            self.invoker,
+            self.store,
+            self.records.notice,
+            max_body=settings.server.max_body,
+            development=self.mode != "start",
+        )
+        self.app = App(self.api, internal.make(View(self), self._guard()), self.registry.table)
+        stack.push_async_callback(self._quiet)
+        await self._load()
+
+    # --- running
+
+    async def work(self) -> None:
+        """Deliver events, those left by the last run first, and run cron steps."""
+        recovered = self.bus.recover()
+        if recovered:
+            self.records.notice("info", f"{recovered} deliveries of the last run are taken up")
+        self.cron.start(_of_kind(self.registry, Kind.CRON))
+        if self.mode == "dev":
+            self._background(self._watch())
+        gc.collect()
+        gc.freeze()
+        gc.set_threshold(50_000, 20, 50)
+        self.ready = True
+
+    async def serve(
+        self, listener: socket.socket, on_ready: Callable[[str], None] = lambda url: None
+    ) -> None:
+        """Answer requests on a bound socket until `stop`; then finish what runs."""
+        grace_s = self.project.settings.shutdown.grace_s
+        server = serving.make(self.app, grace_s=grace_s)
+        serving_task = self._loop.create_task(server.serve(sockets=[listener]))
+        try:
+            await self.work()
+            on_ready(serving.url_of(listener))
+            stopped = self._loop.create_task(self._stopping.wait())
+            await asyncio.wait((serving_task, stopped), return_when=asyncio.FIRST_COMPLETED)
+            stopped.cancel()
+        finally:
+            self.ready = False
+            self.bus.stop()
+            await self.cron.stop()
+            server.should_exit = True
+            await serving_task
+
+    def stop(self) -> None:
+        """Make `serve` return once what runs is finished or its grace is over."""
+        self._stopping.set()
+
+    async def settled(self) -> None:
+        """Wait until no event runs or is ready to run."""
+        while not self.bus.idle:
+            await asyncio.sleep(0.005)
+
+    async def run_step(
+        self, step: Step, kind: Literal["api", "event", "cron"], input: dict[str, Any]
+    ) -> tuple[Call, Outcome]:
+        """Run one step once, as a trace of its own; its emits are recorded as always."""
+        finished: asyncio.Future[tuple[Call, Outcome]] = self._loop.create_future()
+        data: Payload | None = input.get("body") if kind == "api" else input.get("data")
+        span = Span(new_trace_id(), step.name, kind, step.language, input=data)
+        self.invoker.invoke(
+            step, kind, input, span, lambda call, outcome: finished.set_result((call, outcome))
+        )
+        return await finished
+
+    # --- parts
+
+    def _make_pools(self) -> Pools:
+        settings = self.project.settings
+        self._context = Context(self.records)
+        manifests = manifest.built_in()
+        for name, runner in settings.runners.items():
+            if runner.path is not None:
+                found = manifest.load(self.project.root / runner.path)
+                manifests = [each for each in manifests if each.name != name] + [found]
+
+        def options(name: str) -> PoolOptions:
+            runner = settings.runner(name)
+            return PoolOptions(
+                processes=runner.processes,
+                interpreter=runner.interpreter,
+                window=runner.window,
+                cancel_grace_s=runner.cancel_grace_s,
+                env=runner.env,
+            )
+
+        return Pools(
+            manifests,
+            self._context,
+            self.project.root,
+            options=options,
+            env={**self.project.env, **os.environ},
+            cache=self.project.storage / "cache",
+            max_frame=settings.server.max_body + (1 << 20),
+            development=self.mode != "start",
+            notice=self.records.notice,
+        )
+
+    def _guard(self) -> Guard:
+        server = self.project.settings.server
+        return Guard(hosts=(server.host,), token=server.token, open=self.mode != "start")
+
+    def _discover(self) -> discovery.Discovery:
+        steps = self.project.settings.steps
+        return discovery.discover(
+            self.project.root, steps.roots, steps.extra, extensions=self.pools.extensions
+        )
+
+    async def _load(self) -> None:
+        found = self._discover()
+        self._loader = Loader(self.project.root, self.pools)
+        self._reloader = Reloader(self.pools, self._loader, self._found)
+        self.entries = await self._loader.load_all(found.found)
+        self._publish(found)
+
+    def _found(self) -> tuple[Found, ...]:
+        return self._discover().found
+
+    def _publish(self, found: discovery.Discovery) -> None:
+        """Swap to a registry of the present entries, everywhere at once."""
+        ordered = [self.entries[relpath] for relpath in sorted(self.entries)]
+        self.registry = Registry.build(ordered, found.problems)
+        self.app.routes = self.registry.table
+        self.bus.subscribe(_of_kind(self.registry, Kind.EVENT))
+
+    async def _watch(self) -> None:
+        async for paths in changes(self.project.root, self._stopping):
+            entries = await self._reloader.apply(paths, self.entries)
+            if entries is None:
+                continue
+            self.entries = entries
+            self._publish(self._discover())
+            self.cron.reschedule(_of_kind(self.registry, Kind.CRON))
+            self.on_reload(self.registry)
+
+    async def _record_tick(self, step: str, at: int) -> bool:
+        (recorded,) = await self.store.apply((CronTick(step, at),))
+        return bool(recorded)
+
+    async def _run_cron(self, step: Step, at: int) -> Outcome:
+        """Run a cron step's tick as a trace of its own."""
+        _call, outcome = await self.run_step(step, "cron", {"scheduled": at})
+        if outcome.status != "ok":
+            error = (outcome.error or {}).get("message", outcome.status)
+            self.records.notice("error", f"{step.name} failed: {error}", _call)
+        return outcome
+
+    def _warn_from_thread(self, message: str) -> None:
+        with contextlib.suppress(RuntimeError):
+            self._loop.call_soon_threadsafe(self.records.notice, "warn", message)
+
+    def _background(self, work: Any) -> None:
+        task = self._loop.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    @contextlib.contextmanager
+    def _logging(self) -> Iterator[None]:
+        """Keep records on disk, and take in those of the libraries."""
+        root = logging.getLogger()
+        bridge = logs.Bridge(self.hub)
+        self.hub.add(self.traces)
+        root.addHandler(bridge)
+        try:
+            yield
+        finally:
+            root.removeHandler(bridge)
+            self.hub.remove(self.traces)
+
+    async def _quiet(self) -> None:
+        """Begin nothing any more."""
+        for task in list(self._tasks):
+            task.cancel()
+        self.bus.stop()
+        self._reloader.close()
+
+
+def _of_kind(registry: Registry, kind: Kind) -> list[Step]:
+    return [step for step in registry.steps.values() if step.kind is kind]

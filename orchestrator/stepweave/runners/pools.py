@@ -1,0 +1,159 @@
+"""All pools of a project: finds the one for a language, and starts it when it is first needed."""
+
+from __future__ import annotations
+
+import asyncio
+import importlib.util
+import os
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from stepweave.calls import Call, Outcome
+from stepweave.errors import RunnerUnavailable, UnknownStep
+from stepweave.rpc.frame import MAX_FRAME
+from stepweave.runners import manifest
+from stepweave.runners.manifest import Manifest
+from stepweave.runners.pool import Pool
+from stepweave.runners.process import Launch, Services
+
+__all__ = ["PoolOptions", "Pools"]
+
+
+@dataclass(frozen=True, slots=True)
+class PoolOptions:
+    """What a project says about one runner; durations in seconds."""
+
+    processes: int = 1
+    interpreter: str | None = None
+    window: int = 1000
+    cancel_grace_s: float = 5.0
+    env: Mapping[str, str] = field(default_factory=dict)
+
+
+class Pools:
+    """The runners of a project, as one thing that runs calls."""
+
+    def __init__(
+        self,
+        manifests: Iterable[Manifest],
+        services: Services,
+        root: Path,
+        *,
+        options: Callable[[str], PoolOptions] = lambda name: PoolOptions(),
+        env: Mapping[str, str] | None = None,
+        cache: Path | None = None,
+        max_frame: int = MAX_FRAME,
+        development: bool = True,
+        notice: Callable[[str, str], None] = lambda level, message: None,
+    ) -> None:
+        self.manifests = {each.name: each for each in manifests}
+        self.pools: dict[str, Pool] = {}
+        self.unavailable: dict[str, str] = {}
+        """Why a runner cannot be used, by its name."""
+        self._services = services
+        self._root = root
+        self._options = options
+        self._env = dict(os.environ if env is None else env)
+        self._cache = cache or root / ".stepweave" / "cache"
+        self._max_frame = max_frame
+        self._development = development
+        self._notice = notice
+        self._by_language: dict[str, Pool] = {}
+        self._starting: dict[str, asyncio.Task[Pool]] = {}
+
+    @property
+    def extensions(self) -> dict[str, str]:
+        """Language by file suffix, for all runners."""
+        return {
+            suffix: language
+            for each in self.manifests.values()
+            for suffix, language in each.extensions.items()
+        }
+
+    async def ensure(self, language: str) -> Pool:
+        """The running pool of a language. Raises RunnerUnavailable with the reason and the cure."""
+        pool = self._by_language.get(language)
+        if pool is not None:
+            return pool
+        found = self._manifest(language)
+        task = self._starting.get(found.name)
+        if task is None:
+            task = asyncio.get_running_loop().create_task(self._start(found))
+            self._starting[found.name] = task
+        try:
+            return await asyncio.shield(task)
+        finally:
+            if task.done():
+                self._starting.pop(found.name, None)
+
+    def dispatch(self, call: Call) -> None:
+        """Run a call in its language's pool; its one outcome comes through the call."""
+        pool = self._by_language.get(call.step.language)
+        if pool is not None:
+            pool.dispatch(call)
+            return
+        error = UnknownStep(f"no {call.step.language} runner is running for {call.step.name}")
+        call.finish(Outcome("lost", None, error.to_wire()))
+
+    def cancel(self, call: Call, reason: str) -> None:
+        """Stop a call."""
+        pool = self._by_language.get(call.step.language)
+        if pool is not None:
+            pool.cancel(call, reason)
+
+    async def stop(self, grace_s: float) -> None:
+        """End every child; running calls have `grace_s` seconds."""
+        for task in self._starting.values():
+            task.cancel()
+        await asyncio.gather(*(pool.stop(grace_s) for pool in self.pools.values()))
+
+    def _manifest(self, language: str) -> Manifest:
+        for each in self.manifests.values():
+            if language in each.languages:
+                return each
+        raise RunnerUnavailable(f"no runner knows the language {language}")
+
+    async def _start(self, found: Manifest) -> Pool:
+        options = self._options(found.name)
+        try:
+            interpreter, _version = await asyncio.to_thread(
+                manifest.find_interpreter, found, self._root, options.interpreter
+            )
+            launch = Launch(
+                found.name,
+                found.command(interpreter),
+                self._environment(options),
+                self._root,
+                window=options.window,
+                max_frame=self._max_frame,
+                development=self._development,
+            )
+            pool = Pool(
+                launch,
+                self._services,
+                processes=options.processes,
+                cancel_grace_s=options.cancel_grace_s,
+                notice=self._notice,
+            )
+            await pool.start()
+        except RunnerUnavailable as error:
+            self.unavailable[found.name] = str(error)
+            raise
+        self.unavailable.pop(found.name, None)
+        self.pools[found.name] = pool
+        for language in found.languages:
+            self._by_language[language] = pool
+        return pool
+
+    def _environment(self, options: PoolOptions) -> dict[str, str]:
+        env = {
+            **self._env,
+            **options.env,
+            "STEPWEAVE_ROOT": str(self._root),
+            "STEPWEAVE_CACHE": str(self._cache),
+        }
+        codec = importlib.util.find_spec("msgpack")
+        if codec is not None and codec.origin is not None:
+            env["STEPWEAVE_MSGPACK"] = str(Path(codec.origin).parent)
+        return env

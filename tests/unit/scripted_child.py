@@ -1,0 +1,96 @@
+"""A runner in a few lines, for faults that no real runner should have; its steps say what to do.
+
+Run as a program: speaks protocol 1 over stdin and stdout, synchronously. A step's handle is the
+behaviour: echo, die, hang (until cancelled), stuck (for ever), garbage, wrong_shape, twice,
+loud. With an argument it misbehaves at once: exit, silent, old.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+from typing import Any
+
+import msgpack
+
+hanging: set[int] = set()
+
+
+def send(value: Any) -> None:
+    body = msgpack.packb(value)
+    os.write(1, len(body).to_bytes(4, "big") + body)
+
+
+def receive() -> Any:
+    head = sys.stdin.buffer.read(4)
+    if len(head) < 4:
+        os._exit(0)
+    return msgpack.unpackb(sys.stdin.buffer.read(int.from_bytes(head, "big")))
+
+
+def hello() -> dict[str, Any]:
+    return {
+        "protocol": 9 if "old" in sys.argv else 1,
+        "runner": {"name": "scripted", "version": "1", "language": "script"},
+        "extensions": [".script"],
+        "max_frame": 1 << 20,
+        "window": 100,
+        "capabilities": {"concurrent": True, "cancel": True, "reload": "reload" in sys.argv},
+    }
+
+
+def invoke(request_id: int, params: dict[str, Any]) -> None:
+    behaviour = params["step"].split("/")[-1].split(".")[0]
+    if behaviour == "echo":
+        send([1, request_id, None, params["input"]["data"]])
+    elif behaviour == "die":
+        print("these are my last words", file=sys.stderr, flush=True)
+        os._exit(3)
+    elif behaviour == "hang":
+        hanging.add(request_id)
+    elif behaviour == "stuck":
+        while True:
+            time.sleep(60)
+    elif behaviour == "garbage":
+        os.write(1, b"\x00\x00\x00\x01\xc1")
+    elif behaviour == "wrong_shape":
+        send({"hello": "world"})
+    elif behaviour == "twice":
+        send([1, request_id, None, None])
+        send([1, request_id, None, None])
+    elif behaviour == "loud":
+        os.write(2, b"x" * 1_000_000 + b"\n")
+        send([1, request_id, None, None])
+
+
+def main() -> None:
+    if "exit" in sys.argv:
+        print("cannot find module zod", file=sys.stderr, flush=True)
+        sys.exit(1)
+    while True:
+        frame = receive()
+        if frame[0] == 2 and frame[1] == "cancel":
+            if frame[2]["id"] in hanging:
+                hanging.discard(frame[2]["id"])
+                send([1, frame[2]["id"], {"code": "cancelled", "message": "stopped"}, None])
+            continue
+        _, request_id, method, params = frame
+        if method == "initialize":
+            if "silent" not in sys.argv:
+                send([1, request_id, None, hello()])
+        elif method == "load" and "suicide" in params["step"]:
+            os._exit(4)
+        elif method == "load" and "broken" in params["step"]:
+            data = {"file": params["path"], "line": 3}
+            send([1, request_id, {"code": "load_failed", "message": "no", "data": data}, None])
+        elif method == "load":
+            config = ["json", b'{"revision": %d}' % params["revision"]]
+            send([1, request_id, None, {"config": config, "exports": ["handler"]}])
+        elif method == "invoke":
+            invoke(request_id, params)
+        else:
+            send([1, request_id, None, {}])
+
+
+main()

@@ -1,0 +1,256 @@
+"""A pool of children: what becomes of calls when a child dies, sticks or breaks the protocol."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sys
+from collections.abc import AsyncIterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from stepweave.calls import Call, Outcome
+from stepweave.errors import LoadFailed, RunnerUnavailable
+from stepweave.rpc.peer import RequestHandler
+from stepweave.runners.pool import Pool
+from stepweave.runners.process import Launch
+from stepweave.trace import Span, new_trace_id
+from tests.unit.engine_kit import step
+
+pytestmark = pytest.mark.anyio
+
+CHILD = Path(__file__).with_name("scripted_child.py")
+
+
+class Quiet:
+    """Services that only remember what was written to stderr."""
+
+    def __init__(self) -> None:
+        self.lines: list[str] = []
+
+    def requests(self, calls: Mapping[int, Call]) -> Mapping[str, RequestHandler]:
+        return {}
+
+    def log(self, calls: Mapping[int, Call], params: Mapping[str, Any]) -> None:
+        """Not looked at."""
+
+    def stderr(self, runner: str, line: str) -> None:
+        self.lines.append(line)
+
+
+class Bench:
+    """A pool of scripted children, and calls whose outcomes can be awaited."""
+
+    def __init__(self, *args: str, processes: int = 1) -> None:
+        self.services = Quiet()
+        self.notices: list[str] = []
+        launch = Launch(
+            "scripted",
+            [sys.executable, str(CHILD), *args],
+            dict(os.environ),
+            Path.cwd(),
+            start_timeout_s=1.0 if "silent" in args else 30.0,
+        )
+        self.pool = Pool(
+            launch,
+            self.services,
+            processes=processes,
+            cancel_grace_s=0.05,
+            notice=lambda level, message: self.notices.append(message),
+        )
+
+    def call(
+        self, name: str, *, deadline: float | None = None, suspect: int = 0
+    ) -> tuple[Call, asyncio.Future[Outcome]]:
+        loop = asyncio.get_running_loop()
+        outcome: asyncio.Future[Outcome] = loop.create_future()
+        found = step(name)
+        span = Span(new_trace_id(), name, "event", "python")
+        call = Call(
+            found,
+            "event",
+            {"data": ("json", b"1")},
+            span,
+            span.traceparent,
+            outcome.set_result,
+            deadline=None if deadline is None else loop.time() + deadline,
+        )
+        call.suspect = suspect
+        self.pool.dispatch(call)
+        return call, outcome
+
+    async def outcome(self, name: str, **more: Any) -> Outcome:
+        async with asyncio.timeout(20):
+            return await self.call(name, **more)[1]
+
+
+@pytest.fixture
+async def bench() -> AsyncIterator[Bench]:
+    made = Bench()
+    await made.pool.start()
+    yield made
+    await made.pool.stop(0.1)
+
+
+ECHOED = Outcome("ok", ("json", b"1"))
+
+
+async def test_many_calls_run_at_once_in_one_child(bench: Bench) -> None:
+    outcomes = await asyncio.gather(*(bench.outcome("echo") for _ in range(300)))
+    assert outcomes == [ECHOED] * 300
+    assert len(bench.pool.children) == 1
+
+
+async def test_a_child_that_dies_ends_its_calls_with_its_last_words_and_is_replaced(
+    bench: Bench,
+) -> None:
+    _, hanging = bench.call("hang")
+    died = await bench.outcome("die")
+    assert died.status == "lost" and (await hanging).status == "lost"
+    assert died.error is not None
+    assert "left with exit code 3" in died.error["message"]
+    assert "these are my last words" in died.error["message"]
+    assert await bench.outcome("echo") == ECHOED
+    assert bench.pool.restarts == 1
+
+
+async def test_a_killed_child_is_replaced_and_calls_wait_for_the_new_one(bench: Bench) -> None:
+    (child,) = bench.pool.children
+    _, lost = bench.call("hang")
+    await asyncio.sleep(0)
+    child.kill()
+    await child.exited.wait()
+    assert "killed by SIGKILL" in ((await lost).error or {})["message"]
+    assert await bench.outcome("echo") == ECHOED
+
+
+@pytest.mark.parametrize("fault", ["garbage", "wrong_shape", "twice"])
+async def test_a_child_that_breaks_the_protocol_is_replaced_with_one_line_that_shows_it(
+    bench: Bench, fault: str
+) -> None:
+    (child,) = bench.pool.children
+    await bench.outcome(fault)
+    async with asyncio.timeout(20):
+        await child.exited.wait()
+    assert await bench.outcome("echo") == ECHOED
+    told = [line for line in bench.services.lines if "broke the protocol" in line]
+    assert len(told) == 1
+
+
+async def test_a_call_past_its_deadline_is_cancelled_and_ends_as_timeout(bench: Bench) -> None:
+    outcome = await bench.outcome("hang", deadline=0.02)
+    assert outcome.status == "timeout"
+    assert await bench.outcome("echo") == ECHOED
+    assert bench.pool.restarts == 0
+
+
+async def test_a_child_that_will_not_stop_is_replaced(bench: Bench) -> None:
+    (before,) = bench.pool.children
+    outcome = await bench.outcome("stuck", deadline=0.02)
+    assert outcome.status == "timeout"
+    assert "did not stop within" in (outcome.error or {})["message"]
+    assert await bench.outcome("echo") == ECHOED
+    async with asyncio.timeout(20):
+        await before.exited.wait()
+
+
+async def test_a_waiting_call_can_be_cancelled(bench: Bench) -> None:
+    bench.pool.children[0].window = 1
+    first, running = bench.call("hang")
+    waiting_call, waiting = bench.call("echo")
+    bench.pool.cancel(waiting_call, "client")
+    assert (await waiting).status == "cancelled"
+    bench.pool.cancel(first, "client")
+    assert (await running).status == "cancelled"
+
+
+async def test_calls_over_the_window_wait_their_turn(bench: Bench) -> None:
+    bench.pool.children[0].window = 2
+    outcomes = await asyncio.gather(*(bench.outcome("echo") for _ in range(20)))
+    assert outcomes == [ECHOED] * 20
+
+
+async def test_a_suspect_runs_in_a_child_of_its_own(bench: Bench) -> None:
+    (own,) = bench.pool.children
+    _, neighbour = bench.call("hang")
+    died = await bench.outcome("die", suspect=2)
+    assert died.status == "lost"
+    assert own in bench.pool.children and not neighbour.done()
+    assert await bench.outcome("echo", suspect=1) == ECHOED
+
+
+async def test_steps_are_loaded_and_a_refused_one_names_its_place(bench: Bench) -> None:
+    loaded = await bench.pool.load("steps/echo.step.py", Path("/x/echo"), 7)
+    assert loaded.config == ("json", b'{"revision": 7}')
+    with pytest.raises(LoadFailed) as caught:
+        await bench.pool.load("steps/broken.step.py", Path("/x/broken"), 1)
+    assert caught.value.wire["data"]["line"] == 3
+
+
+async def test_a_file_that_kills_its_runner_is_reported_and_the_rest_stays_loaded(
+    bench: Bench,
+) -> None:
+    await bench.pool.load("steps/echo.step.py", Path("/x/echo"), 1)
+    with pytest.raises(LoadFailed, match="left with exit code 4, while it loaded this file"):
+        await bench.pool.load("steps/suicide.step.py", Path("/x/s"), 1)
+    await bench.pool.load("steps/echo.step.py", Path("/x/echo"), 2)
+    assert bench.pool.statistics()["steps"] == ["steps/echo.step.py"]
+
+
+async def test_a_swap_to_new_children_loses_no_call(bench: Bench) -> None:
+    (before,) = bench.pool.children
+    results = [bench.call("echo")[1] for _ in range(50)]
+    await bench.pool.replace_all()
+    results += [bench.call("echo")[1] for _ in range(50)]
+    assert [await each for each in results] == [ECHOED] * 100
+    async with asyncio.timeout(20):
+        await before.exited.wait()
+    assert before.returncode == 0
+
+
+async def test_a_runner_that_cannot_start_says_why() -> None:
+    bench = Bench("exit")
+    with pytest.raises(RunnerUnavailable, match=r"left with exit code 1 .* cannot find module zod"):
+        await bench.pool.start()
+    assert bench.pool.status == "unavailable"
+    assert (await bench.outcome("echo")).status == "lost"
+
+
+async def test_a_runner_of_another_version_is_refused() -> None:
+    with pytest.raises(RunnerUnavailable, match="speaks protocol 9"):
+        await Bench("old").pool.start()
+
+
+async def test_a_silent_runner_is_given_up() -> None:
+    with pytest.raises(RunnerUnavailable, match="did not answer initialize within 1 s"):
+        await Bench("silent").pool.start()
+
+
+async def test_a_very_long_line_of_stderr_is_cut(bench: Bench) -> None:
+    assert (await bench.outcome("loud")).status == "ok"
+    async with asyncio.timeout(20):
+        while sum(map(len, bench.services.lines)) < 1_000_000:
+            await asyncio.sleep(0.005)
+    assert max(map(len, bench.services.lines)) < 400_000
+
+
+async def test_calls_spread_over_several_children() -> None:
+    bench = Bench(processes=3)
+    await bench.pool.start()
+    futures = [bench.call("hang") for _ in range(9)]
+    await asyncio.sleep(0)
+    assert [len(child.calls) for child in bench.pool.children] == [3, 3, 3]
+    for call, _ in futures:
+        bench.pool.cancel(call, "client")
+    assert [(await future).status for _, future in futures] == ["cancelled"] * 9
+    await bench.pool.stop(0.1)
+
+
+async def test_stopping_ends_waiting_calls(bench: Bench) -> None:
+    bench.pool.children[0].window = 1
+    bench.call("hang")
+    _, waiting = bench.call("echo")
+    await bench.pool.stop(0.05)
+    assert ((await waiting).error or {})["code"] == "shutting_down"

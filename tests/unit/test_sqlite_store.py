@@ -1,0 +1,283 @@
+"""The embedded store: atomic units, reads of one's own writes, what survives, what is refused."""
+
+from __future__ import annotations
+
+import shutil
+import sqlite3
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from stepweave.engine.store.contract import (
+    Bury,
+    CronTick,
+    PutEvent,
+    Redrive,
+    Retry,
+    Settle,
+    StateClear,
+    StateDelete,
+    StateSet,
+    StateUpdate,
+    StreamDelete,
+    StreamSet,
+)
+from stepweave.engine.store.sqlite import SqliteStore
+from stepweave.errors import Conflict, InvalidInput, StoreFailed
+from stepweave.payload import encode
+
+pytestmark = pytest.mark.anyio
+
+ONE, TWO, THREE = encode(1), encode(2), encode(3)
+
+
+@pytest.fixture
+async def store(tmp_path: Path) -> AsyncIterator[SqliteStore]:
+    opened = SqliteStore(tmp_path)
+    yield opened
+    await opened.close()
+
+
+def event(id: int, *steps: str, key: str | None = None, topic: str = "a.b") -> PutEvent:
+    deliveries = tuple((step, 0) for step in steps)
+    return PutEvent(id, topic, encode({"n": id}), "00-t-s-01", "Src", 5, None, key, deliveries)
+
+
+def read(store: SqliteStore, group: str, key: str) -> list[Any]:
+    """What state_get answers; filled at once unless it has to wait for the writer."""
+    found: list[Any] = []
+    store.state_get(group, key, lambda error, value: found.append(error or value))
+    return found
+
+
+async def test_a_write_is_read_before_it_is_committed(store: SqliteStore) -> None:
+    store.submit((StateSet("g", "k", ONE),))
+    assert read(store, "g", "k") == [ONE]
+    store.submit((StateSet("g", "k", TWO),))
+    assert read(store, "g", "k") == [TWO]
+    store.submit((StateDelete("g", "k"),))
+    assert read(store, "g", "k") == [None]
+
+
+async def test_a_read_behind_an_update_waits_for_it(store: SqliteStore) -> None:
+    store.submit((StateSet("g", "k", ONE),))
+    store.submit((StateUpdate("g", "k", [{"op": "increment"}]),))
+    found = read(store, "g", "k")
+    assert found == []
+    await store.apply(())
+    assert found == [TWO]
+
+
+async def test_a_group_is_exactly_the_group_and_comes_in_order_of_keys(store: SqliteStore) -> None:
+    await store.apply(
+        (StateSet("orders", "b", TWO), StateSet("orders", "a", ONE), StateSet("orders:x", "c", ONE))
+    )
+    listed: list[Any] = []
+    store.state_list("orders", lambda error, rows: listed.append(rows))
+    assert listed == [[("a", ONE), ("b", TWO)]]
+    groups: list[Any] = []
+    store.state_groups(lambda error, rows: groups.append(rows))
+    assert groups == [["orders", "orders:x"]]
+    assert await store.apply((StateClear("orders"),)) == [2]
+    assert read(store, "orders:x", "c") == [ONE]
+
+
+@pytest.mark.parametrize("value", [0, False, "", None, [], {}, b"", b"\x00\xff"])
+async def test_falsy_values_and_bytes_are_values_that_can_be_deleted(
+    store: SqliteStore, value: Any
+) -> None:
+    stored = encode(value)
+    await store.apply((StateSet("g", "k", stored),))
+    assert read(store, "g", "k") == [stored]
+    assert await store.apply((StateDelete("g", "k"),)) == [stored]
+    assert read(store, "g", "k") == [None]
+
+
+async def test_compare_and_set_refuses_another_value_and_undoes_its_whole_unit(
+    store: SqliteStore,
+) -> None:
+    await store.apply((StateSet("g", "k", encode({"a": 1, "b": 2})),))
+    same = encode({"b": 2, "a": 1})
+    await store.apply((StateSet("g", "k", TWO, expect=(same,)),))
+    with pytest.raises(Conflict):
+        await store.apply((StateSet("g", "other", ONE), StateSet("g", "k", ONE, expect=(ONE,))))
+    with pytest.raises(Conflict):
+        await store.apply((StateSet("g", "k", ONE, expect=(None,)),))
+    assert read(store, "g", "k") == [TWO]
+    assert read(store, "g", "other") == [None]
+    await store.apply((StateSet("g", "new", ONE, expect=(None,)),))
+    assert read(store, "g", "new") == [ONE]
+
+
+async def test_a_refused_update_leaves_its_neighbours_in_the_same_commit_alone(
+    store: SqliteStore,
+) -> None:
+    errors: list[Any] = []
+    store.submit((StateSet("g", "text", encode("x")),))
+    store.submit(
+        (StateUpdate("g", "text", [{"op": "increment"}]),), lambda error, _: errors.append(error)
+    )
+    store.submit((StateSet("g", "after", ONE),))
+    await store.apply(())
+    assert isinstance(errors[0], InvalidInput)
+    assert read(store, "g", "text") == [encode("x")]
+    assert read(store, "g", "after") == [ONE]
+
+
+async def test_a_value_with_a_time_to_live_goes_away(store: SqliteStore) -> None:
+    await store.apply((StateSet("g", "gone", ONE, 1), StateSet("g", "stays", ONE, 2**62)))
+    assert read(store, "g", "gone") == [None]
+    assert read(store, "g", "stays") == [ONE]
+    assert await store.apply((StateDelete("g", "gone"),)) == [None]
+
+
+async def test_unsettled_deliveries_are_found_after_a_restart(tmp_path: Path) -> None:
+    store = SqliteStore(tmp_path)
+    await store.apply((event(1, "A", "B"), event(2, "A"), event(3, "A")))
+    await store.apply((Settle(1, "A", False), Settle(2, "A", True), Retry(3, "A", 2, 99, b"{}")))
+    await store.close()
+    again = SqliteStore(tmp_path)
+    waiting = [(row.event, row.subscription, row.attempt, row.due_at) for row in again.waiting()]
+    assert waiting == [(1, "B", 1, 0), (3, "A", 2, 99)]
+    stored: list[Any] = []
+    again.event(1, lambda error, row: stored.append(row))
+    assert stored[0].data == encode({"n": 1})
+    again.event(2, lambda error, row: stored.append(row))
+    assert stored[1] is None
+    await again.close()
+
+
+async def test_a_key_keeps_a_second_event_out(store: SqliteStore) -> None:
+    assert await store.apply((event(1, "A", key="order-1"),)) == [None]
+    assert await store.apply((event(2, "A", key="order-1"),)) == [1]
+    assert await store.apply((event(3, "A", key="order-1", topic="other"),)) == [None]
+    assert [row.event for row in store.waiting()] == [1, 3]
+
+
+async def test_a_dead_letter_keeps_its_payload_and_can_be_delivered_anew(
+    store: SqliteStore,
+) -> None:
+    await store.apply((event(1, "A"),))
+    await store.apply((Bury(1, "A", 4, "error", b'{"message":"no"}', 7, True),))
+    (letter,) = await store.dead()
+    assert (letter.subscription, letter.attempts, letter.data) == ("A", 4, encode({"n": 1}))
+    assert list(store.waiting()) == []
+    (put,) = await store.apply((Redrive(letter.id, 50, 9),))
+    assert put.data == encode({"n": 1})
+    assert [row.event for row in store.waiting()] == [50]
+    assert await store.dead() == []
+    assert await store.apply((Redrive(letter.id, 51, 9),)) == [None]
+
+
+async def test_a_cron_tick_is_recorded_once(store: SqliteStore) -> None:
+    assert await store.apply((CronTick("Audit", 100),)) == [True]
+    assert await store.apply((CronTick("Audit", 100),)) == [False]
+    assert await store.apply((CronTick("Audit", 50),)) == [False]
+    assert await store.apply((CronTick("Audit", 200),)) == [True]
+
+
+async def test_stream_items_count_per_group(store: SqliteStore) -> None:
+    async def put(group: str, id: str) -> tuple[bool, int]:
+        (result,) = await store.apply((StreamSet("s", group, id, ONE, 1),))
+        return result[0], result[1]
+
+    assert [await put("g", "b"), await put("g", "a"), await put("g", "b"), await put("h", "a")] == [
+        (True, 1),
+        (True, 2),
+        (False, 3),
+        (True, 1),
+    ]
+    assert await store.apply((StreamDelete("s", "g", "b", 2),)) == [(4, ONE)]
+    assert await store.apply((StreamDelete("s", "g", "b", 2),)) == [None]
+
+
+async def test_an_edge_sync_covers_what_was_submitted_before_it(store: SqliteStore) -> None:
+    sequence = store.submit((StateSet("g", "k", ONE),))
+    assert not store.synced(sequence)
+    await store.sync(sequence)
+    assert store.synced(sequence)
+
+
+async def test_a_copy_of_the_files_after_a_sync_holds_what_was_synced(tmp_path: Path) -> None:
+    store = SqliteStore(tmp_path / "live")
+    await store.sync(store.submit((StateSet("g", "k", ONE),)))
+    shutil.copytree(tmp_path / "live", tmp_path / "copy")
+    await store.close()
+    copy = SqliteStore(tmp_path / "copy")
+    assert read(copy, "g", "k") == [ONE]
+    await copy.close()
+
+
+async def test_a_second_process_is_kept_out_and_told_who_is_in(tmp_path: Path) -> None:
+    store = SqliteStore(tmp_path)
+    with pytest.raises(StoreFailed, match=r"another Stepweave \(process \d+\)"):
+        SqliteStore(tmp_path)
+    await store.close()
+    await SqliteStore(tmp_path).close()
+
+
+async def test_a_damaged_file_is_reported_and_left_as_it_is(tmp_path: Path) -> None:
+    file = tmp_path / "stepweave.sqlite"
+    file.write_bytes(b"this is no database, whatever its name says" * 100)
+    before = file.read_bytes()
+    with pytest.raises(StoreFailed, match="damaged"):
+        SqliteStore(tmp_path)
+    assert file.read_bytes() == before
+
+
+async def test_a_file_of_a_newer_version_is_refused(tmp_path: Path) -> None:
+    with sqlite3.connect(tmp_path / "stepweave.sqlite") as connection:
+        connection.execute("PRAGMA user_version=99")
+    with pytest.raises(StoreFailed, match="newer Stepweave"):
+        SqliteStore(tmp_path)
+
+
+async def test_a_refusing_database_fails_loudly_and_recovers_without_a_restart(
+    tmp_path: Path,
+) -> None:
+    store = SqliteStore(tmp_path)
+    await store.apply((StateSet("g", "before", ONE),))
+    other = sqlite3.connect(tmp_path / "stepweave.sqlite")
+    other.execute(
+        "CREATE TRIGGER full BEFORE INSERT ON state BEGIN SELECT RAISE(FAIL, 'full'); END"
+    )
+    other.commit()
+    with pytest.raises(StoreFailed, match="full"):
+        await store.apply((StateSet("g", "k", ONE),))
+    assert read(store, "g", "k") == [None]
+    other.execute("DROP TRIGGER full")
+    other.commit()
+    other.close()
+    await store.apply((StateSet("g", "k", TWO),))
+    assert read(store, "g", "k") == [TWO]
+    assert read(store, "g", "before") == [ONE]
+    await store.close()
+
+
+async def test_one_refused_unit_of_a_group_is_not_its_neighbours_fault(tmp_path: Path) -> None:
+    store = SqliteStore(tmp_path)
+    other = sqlite3.connect(tmp_path / "stepweave.sqlite")
+    other.execute(
+        "CREATE TRIGGER bad BEFORE INSERT ON state WHEN NEW.key='bad'"
+        " BEGIN SELECT RAISE(FAIL, 'bad'); END"
+    )
+    other.commit()
+    other.close()
+    errors: dict[str, Any] = {}
+    for key in ("a", "bad", "b"):
+        store.submit(
+            (StateSet("g", key, ONE),), lambda error, _, key=key: errors.update({key: error})
+        )
+    await store.apply(())
+    assert errors["a"] is None and errors["b"] is None
+    assert isinstance(errors["bad"], StoreFailed)
+    await store.close()
+
+
+async def test_a_closed_store_answers_with_an_error(tmp_path: Path) -> None:
+    store = SqliteStore(tmp_path)
+    await store.close()
+    with pytest.raises(StoreFailed, match="closed"):
+        await store.apply((StateSet("g", "k", ONE),))
