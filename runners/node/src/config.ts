@@ -1,0 +1,136 @@
+// What a step file says of itself: its config, its handler, and what stands beside them.
+import { invalidPayload, messageOf } from './errors'
+import { Payload } from './payload'
+import { isSchema, type Nearby, toJsonSchema } from './schemas'
+import { encodeJson } from './values'
+
+export type AnyFunction = (...args: never[]) => unknown
+
+/** The parts of a step file that are used later. */
+export interface StepParts {
+  config: Record<string, unknown>
+  handler: AnyFunction | undefined
+  middleware: AnyFunction[]
+  canAccess: AnyFunction | undefined
+  streamAuth: AnyFunction | undefined
+}
+
+/** The file has no config: nothing that could be registered. */
+export class NoConfig extends Error {
+  override name = 'NoConfig'
+}
+
+/**
+ * Finds the parts in a module's exports: named, on the default export, or as the default export.
+ * A config that is a function is called. Throws NoConfig, or what that function throws.
+ */
+export async function partsOf(exports: unknown): Promise<StepParts> {
+  const places = [exports, field(exports, 'default')]
+  const named = first(places, 'config')
+  const config: unknown = typeof named === 'function' ? await (named as () => unknown)() : named
+  if (typeof config !== 'object' || config === null || Array.isArray(config)) {
+    const found = config === undefined ? 'no config is exported' : 'the config is not an object'
+    throw new NoConfig(
+      `${found}; a step exports one, such as: export const config = ` +
+        "{ type: 'event', name: 'MyStep', subscribes: ['topic'] }",
+    )
+  }
+  const middleware = field(config, 'middleware') ?? first(places, 'middleware')
+  const list: unknown[] = Array.isArray(middleware) ? middleware : [middleware]
+  return {
+    config: config as Record<string, unknown>,
+    handler: functionOf(first(places, 'handler')) ?? places.map(functionOf).find(isThere),
+    middleware: list.map(functionOf).filter(isThere),
+    canAccess: functionOf(field(config, 'canAccess') ?? first(places, 'canAccess')),
+    streamAuth: functionOf(field(field(config, 'streamAuth'), 'authenticate')),
+  }
+}
+
+/** The names of `load`'s `exports`. */
+export function exportNames(parts: StepParts): string[] {
+  return [
+    ...(parts.handler ? ['handler'] : []),
+    ...(parts.canAccess ? ['canAccess'] : []),
+    ...(parts.middleware.length > 0 ? ['middleware'] : []),
+  ]
+}
+
+/**
+ * The config as JSON, without functions, its schemas as JSON Schema. A schema that cannot be
+ * converted is left out with a warning. Throws invalid_payload for a config that holds itself.
+ */
+export function configPayload(
+  config: Record<string, unknown>,
+  nearby: Nearby,
+): { payload: Payload; warnings: string[] } {
+  const { middleware: _, ...rest } = config
+  const warnings: string[] = []
+  const plain = new ConfigWalk(nearby, warnings).plain(rest, '')
+  return { payload: encodeJson(plain) ?? new Payload('json', '{}'), warnings }
+}
+
+class ConfigWalk {
+  private readonly open = new Set<unknown>()
+  private readonly nearby: Nearby
+  private readonly warnings: string[]
+
+  constructor(nearby: Nearby, warnings: string[]) {
+    this.nearby = nearby
+    this.warnings = warnings
+  }
+
+  plain(value: unknown, path: string): unknown {
+    if (isSchema(value)) return this.schema(value, path)
+    if (typeof value === 'function') return undefined
+    if (typeof value !== 'object' || value === null) return value
+    const isPlain = Array.isArray(value) || isPlainObject(value)
+    if (!isPlain) return value
+    if (this.open.has(value)) throw invalidPayload(`config: "${path}" leads back to itself`)
+    this.open.add(value)
+    const result = Array.isArray(value)
+      ? value.map((item, index) => this.plain(item, `${path}[${index}]`)).filter(isThere)
+      : Object.fromEntries(
+          Object.entries(value).map(([name, item]) => [
+            name,
+            this.plain(item, path === '' ? name : `${path}.${name}`),
+          ]),
+        )
+    this.open.delete(value)
+    return result
+  }
+
+  private schema(schema: unknown, path: string): unknown {
+    try {
+      // Through JSON and back: what a library hangs on its schemas may be anything.
+      return JSON.parse(JSON.stringify(toJsonSchema(schema, this.nearby))) as unknown
+    } catch (error) {
+      this.warnings.push(
+        `${path}: the schema could not be converted to JSON Schema (${messageOf(error)}); ` +
+          'data is passed on unchecked',
+      )
+      return undefined
+    }
+  }
+}
+
+function isPlainObject(value: object): boolean {
+  const prototype: unknown = Object.getPrototypeOf(value)
+  return prototype === Object.prototype || prototype === null
+}
+
+function first(places: unknown[], name: string): unknown {
+  return places.map((place) => field(place, name)).find(isThere)
+}
+
+function field(value: unknown, name: string): unknown {
+  const isObject = (typeof value === 'object' && value !== null) || typeof value === 'function'
+  return isObject ? (value as Record<string, unknown>)[name] : undefined
+}
+
+function functionOf(value: unknown): AnyFunction | undefined {
+  return typeof value === 'function' ? (value as AnyFunction) : undefined
+}
+
+function isThere<T>(value: T | undefined): value is T {
+  return value !== undefined
+}

@@ -1,0 +1,104 @@
+// One file of the project that has been read, and the function its text was made into.
+import { dirname } from 'node:path'
+import vm from 'node:vm'
+import { messageOf } from './errors'
+import { LoadError, positionOf } from './load-error'
+import { typeOf } from './stack'
+import type { Compiled, StaticImport } from './transform'
+
+const PARAMETERS = [
+  'exports',
+  'require',
+  'module',
+  '__filename',
+  '__dirname',
+  '__import',
+  '__importMeta',
+]
+
+/** What user code sees as `module`. */
+interface ModuleObject {
+  exports: unknown
+  id: string
+  filename: string
+  path: string
+  loaded: boolean
+  children: unknown[]
+  paths: string[]
+  require: unknown
+}
+
+export type Body = (this: unknown, ...args: unknown[]) => Promise<void> | undefined
+
+export class Module {
+  state: 'new' | 'running' | 'done' = 'new'
+  /** Set while it runs asynchronously. */
+  promise: Promise<void> | undefined
+  /** The import that it waits for, to tell circles from things that take their time. */
+  awaiting: Module | undefined
+  imports: StaticImport[] = []
+  body: Body | undefined
+  readonly object: ModuleObject
+  readonly file: string
+  /** What the file looked like on disk when it was read. */
+  readonly version: string
+
+  constructor(file: string, version: string, require: unknown) {
+    this.file = file
+    this.version = version
+    this.object = {
+      exports: {},
+      id: file,
+      filename: file,
+      path: dirname(file),
+      loaded: false,
+      children: [],
+      paths: [],
+      require,
+    }
+  }
+
+  get exports(): unknown {
+    return this.object.exports
+  }
+}
+
+/** The function for a text that needs no transforming. Throws SyntaxError. */
+export function bodyOf(code: string, file: string): Body {
+  return vm.compileFunction(code, PARAMETERS, {
+    filename: file,
+    importModuleDynamically: vm.constants.USE_MAIN_CONTEXT_DEFAULT_LOADER,
+  }) as Body
+}
+
+/** The function for a transformed text. */
+export function compiledBody(compiled: Compiled, file: string): Body {
+  const { code } = compiled
+  // On one line with the first of the code: lines stay where they are.
+  const wrapped = compiled.async ? `return (async () => {${code}\n})()` : code
+  try {
+    return bodyOf(wrapped, file)
+  } catch (error) {
+    throw new LoadError(messageOf(error), {
+      type: typeOf(error),
+      file,
+      line: positionOf(error)?.line ?? 1,
+      cause: error,
+    })
+  }
+}
+
+export function finish(module: Module): void {
+  module.state = 'done'
+  module.promise = undefined
+  module.object.loaded = true
+  module.body = undefined
+}
+
+/** Whether `module` waits, directly or not, for `other`. */
+export function leadsTo(module: Module, other: Module): boolean {
+  for (let next = module.awaiting; next !== undefined; next = next.awaiting) {
+    if (next === other) return true
+  }
+  return false
+}

@@ -1,0 +1,96 @@
+// Schemas of the author's library to JSON Schema.
+import { ignoreOverride, zodToJsonSchema } from 'zod-to-json-schema'
+
+type Convert = (options: Record<string, unknown>) => unknown
+type Fields = Record<string, unknown>
+
+/** Loads a module as the author's file would. */
+export type Nearby = (specifier: string) => unknown
+
+// Input form: fields with a default are optional. What JSON Schema cannot say becomes "anything".
+const ZOD4_OPTIONS = {
+  io: 'input',
+  unrepresentable: 'any',
+  override({ zodSchema, jsonSchema }: { zodSchema: unknown; jsonSchema: Fields }): void {
+    if (field(field(field(zodSchema, '_zod'), 'def'), 'type') !== 'date') return
+    jsonSchema['type'] = 'string'
+    jsonSchema['format'] = 'date-time'
+  },
+}
+
+/** Whether a value is a schema of some library, and not JSON Schema or shorthand already. */
+export function isSchema(value: unknown): boolean {
+  if ((typeof value !== 'object' && typeof value !== 'function') || value === null) return false
+  return (
+    isRecord(field(value, '_zod')) ||
+    typeof field(field(value, '_def'), 'typeName') === 'string' ||
+    isRecord(field(value, '~standard')) ||
+    methodOf(value) !== undefined
+  )
+}
+
+/** The JSON Schema of such a value. Throws what the library throws, or Error if it has no way. */
+export function toJsonSchema(schema: unknown, nearby: Nearby): unknown {
+  if (isRecord(field(schema, '_zod'))) return fromZod4(schema as Fields, nearby)
+  if (typeof field(field(schema, '_def'), 'typeName') === 'string') return fromZod3(schema)
+  const standard = field(schema, '~standard')
+  const input = field(field(standard, 'jsonSchema'), 'input')
+  if (typeof input === 'function') {
+    return (input as Convert).call(field(standard, 'jsonSchema'), { target: 'draft-2020-12' })
+  }
+  const method = methodOf(schema)
+  if (method !== undefined) return method.call(schema, {})
+  const vendor = field(standard, 'vendor')
+  throw new Error(`${typeof vendor === 'string' ? vendor : 'its library'} gives no JSON Schema`)
+}
+
+function fromZod4(schema: Fields, nearby: Nearby): unknown {
+  const method = methodOf(schema)
+  if (method !== undefined) return method.call(schema, ZOD4_OPTIONS)
+  // Older 4.x and zod/mini have it as a function; this entry is in every zod that knows `_zod`.
+  const core = nearby('zod/v4/core') as { toJSONSchema(schema: unknown, options: unknown): unknown }
+  return core.toJSONSchema(schema, ZOD4_OPTIONS)
+}
+
+function fromZod3(schema: unknown): unknown {
+  let isRecursive = false
+  const options = {
+    effectStrategy: 'input',
+    pipeStrategy: 'input',
+    dateStrategy: 'format:date-time',
+    // Unknown keys are fine unless the schema is strict, as in zod itself.
+    removeAdditionalStrategy: 'strict',
+    allowedAdditionalProperties: undefined,
+  } as const
+  // Written out in place, unless the schema contains itself: then it needs references.
+  const inline = zodToJsonSchema(schema as never, {
+    ...options,
+    $refStrategy: 'none',
+    override(_def, refs, seen) {
+      const isInside =
+        seen !== undefined &&
+        seen.path.length < refs.currentPath.length &&
+        seen.path.every((part, index) => refs.currentPath[index] === part)
+      if (!isInside) return ignoreOverride
+      isRecursive = true
+      return {}
+    },
+  })
+  return isRecursive ? zodToJsonSchema(schema as never, { ...options, $refStrategy: 'root' }) : inline
+}
+
+function methodOf(schema: unknown): Convert | undefined {
+  for (const name of ['toJSONSchema', 'toJsonSchema']) {
+    const method = field(schema, name)
+    if (typeof method === 'function') return method as Convert
+  }
+  return undefined
+}
+
+function field(value: unknown, name: string): unknown {
+  return isRecord(value) ? value[name] : undefined
+}
+
+function isRecord(value: unknown): value is Fields {
+  return (typeof value === 'object' || typeof value === 'function') && value !== null
+}

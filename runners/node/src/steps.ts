@@ -1,0 +1,100 @@
+// The steps that are loaded: revisions by handle.
+import { configPayload, exportNames, type StepParts, partsOf } from './config'
+import { StepweaveError } from './errors'
+import type { Loader } from './loader'
+import type { Params } from './peer'
+import type { Nearby } from './schemas'
+import { compose, type Handler } from './middleware'
+
+export interface Step {
+  handle: string
+  revision: number
+  path: string
+  flows: string[]
+  /** The handler within its middleware; undefined if the file has none. */
+  handler: Handler | undefined
+  /** How many arguments the author's handler names. */
+  arity: number
+  parts: StepParts
+}
+
+/** A handle that was asked for, also when its file could not be loaded. */
+interface Entry {
+  path: string
+  revisions: Map<number, Step>
+}
+
+export class Steps {
+  private readonly entries = new Map<string, Entry>()
+  private readonly loader: Loader
+  private readonly nearby: (file: string) => Nearby
+
+  constructor(loader: Loader, nearby: (file: string) => Nearby) {
+    this.loader = loader
+    this.nearby = nearby
+  }
+
+  /** Loads a file as a revision of a handle; the result is that of `load`. Throws what user code throws. */
+  async load(handle: string, path: string, revision: number): Promise<Params> {
+    const entry = this.entries.get(handle) ?? { path, revisions: new Map<number, Step>() }
+    if (entry.revisions.size > 0) this.loader.refresh(path)
+    entry.path = path
+    this.entries.set(handle, entry)
+    const loading = this.loader.load(path)
+    const module = loading instanceof Promise ? await loading : loading
+    const parts = await partsOf(module.exports)
+    const { payload, warnings } = configPayload(parts.config, this.nearby(path))
+    const { flows } = parts.config
+    entry.revisions.set(revision, {
+      handle,
+      revision,
+      path,
+      flows: Array.isArray(flows) ? flows.map(String) : [],
+      handler: parts.handler && compose(parts.middleware as Handler[], parts.handler as Handler),
+      arity: parts.handler?.length ?? 0,
+      parts,
+    })
+    return {
+      config: payload,
+      exports: exportNames(parts),
+      warnings,
+      watch: this.loader.watched(path),
+    }
+  }
+
+  /** Forgets one revision, or all. */
+  unload(handle: string, revision: number | undefined): void {
+    const entry = this.entries.get(handle)
+    if (entry === undefined) return
+    if (revision !== undefined) entry.revisions.delete(revision)
+    if (revision === undefined || entry.revisions.size === 0) this.entries.delete(handle)
+  }
+
+  /** Forgets the code of changed files; returns the handles that they reach, in order of name. */
+  changed(paths: string[]): string[] {
+    const reached = this.loader.invalidate(paths)
+    const handles = [...this.entries].filter(([, { path }]) => reached.has(path))
+    return handles.map(([handle]) => handle).sort()
+  }
+
+  /** Throws unknown_step or stale_revision. */
+  get(handle: string, revision: number): Step {
+    const revisions = this.entries.get(handle)?.revisions
+    const step = revisions?.get(revision)
+    if (step !== undefined) return step
+    if (revisions === undefined || revisions.size === 0) {
+      throw new StepweaveError('unknown_step', `no step "${handle}" is loaded`)
+    }
+    const there = [...revisions.keys()].join(', ')
+    throw new StepweaveError(
+      'stale_revision',
+      `revision ${revision} of "${handle}" is not loaded; there is ${there}`,
+    )
+  }
+
+  /** The newest revision of a handle. Throws unknown_step. */
+  newest(handle: string): Step {
+    const revisions = this.entries.get(handle)?.revisions
+    return this.get(handle, Math.max(...(revisions?.keys() ?? [0])))
+  }
+}
