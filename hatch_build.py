@@ -71,7 +71,7 @@ def carried(root: Path) -> Iterator[Path]:
 
 
 def wanted(file: Path, root: Path) -> bool:
-    """Whether a file is part of the product: no cache, and no test of a runner.
+    """Whether a file is part of the product: no cache, no linter's settings, no runner's test.
 
     Templates in `steps/` are whole projects, so their tests and dot files travel along.
     """
@@ -81,6 +81,6 @@ def wanted(file: Path, root: Path) -> bool:
         and CACHES.isdisjoint(folders)
         and not any(folder.endswith("_cache") for folder in folders)
         and not (top == "runners" and TESTS.intersection(folders))
-        and file.name != ".DS_Store"
+        and file.name not in {".DS_Store", "ruff.toml"}
         and file.suffix not in {".pyc", ".orig", ".rej", ".tsbuildinfo"}
     )

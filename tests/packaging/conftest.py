@@ -20,6 +20,7 @@ SINGLE = (".gitignore", "LICENSE", "README.md", "hatch_build.py", "pyproject.tom
 # Built files that a developer may not have yet, and litter that must never be packed.
 STAND_INS = ("runners/node/dist/main.cjs", "workbench/dist/index.html")
 LITTER = (
+    "protocol/vectors/left/ruff.toml",
     "runners/node/node_modules/left/index.js",
     "runners/node/src/left.test.ts",
     "runners/python/stepweave_runner/__pycache__/left.cpython-311.pyc",
