@@ -1,0 +1,159 @@
+"""Runs handlers: on the loop or in threads, each in its scope, each answered exactly once."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import contextvars
+import functools
+import inspect
+import os
+import sys
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from stepweave_runner import console, errors
+from stepweave_runner.context import Context
+from stepweave_runner.errors import Cancelled
+from stepweave_runner.handlers import Handler
+from stepweave_runner.peer import Peer
+from stepweave_runner.results import RESULTS, InvalidResponse, InvalidResult
+from stepweave_runner.scope import Scope
+from stepweave_runner.threads import Threads, Worker
+
+__all__ = ["Invocations"]
+
+
+class Invocations:
+    """The handlers that run now, by the id of their request."""
+
+    def __init__(
+        self,
+        loop: asyncio.AbstractEventLoop,
+        peer: Peer,
+        threads: Threads,
+        is_project_file: Callable[[str], bool],
+    ) -> None:
+        self.running: dict[int, Scope] = {}
+        self.idle: asyncio.Future[None] | None = None
+        """Set by who waits until nothing runs."""
+        self._loop = loop
+        self._peer = peer
+        self._threads = threads
+        self._is_project_file = is_project_file
+        self._start = _starter(loop)
+
+    def start(self, scope: Scope, kind: str, handler: Handler, given: Any) -> None:
+        """Run a handler with its input in a scope, and answer the scope's request."""
+        self.running[scope.id] = scope
+        if handler.asynchronous:
+            try:
+                awaitable = handler.call(given, Context(scope))
+            except BaseException as failure:
+                self._finish(scope, self._failure(failure, scope), None)
+            else:
+                self._begin(scope, kind, awaitable)
+        else:
+            run = contextvars.copy_context().run
+            job = self._run_in_thread
+            self._threads.run(lambda worker: run(job, worker, scope, kind, handler, given))
+
+    def cancel(self, id: int, reason: str) -> None:
+        """Stop an invocation if it still runs."""
+        scope = self.running.get(id)
+        if scope is not None:
+            scope.cancel(reason)
+
+    def leave(self, code: Any) -> None:
+        """End the process as sys.exit does, once what was logged before is written."""
+        if code is not None and not isinstance(code, int):
+            console.complain(str(code))
+            code = 1
+        self._peer.connection.empty()
+        os._exit((code or 0) & 0xFF)
+
+    async def _run(self, scope: Scope, kind: str, awaitable: Awaitable[Any]) -> None:
+        error = result = None
+        try:
+            result = RESULTS[kind](await awaitable, scope)
+        except BaseException as failure:
+            error = self._failure(failure, scope)
+        if scope.queued:
+            await self._drained(scope)
+        self._finish(scope, error, result)
+
+    def _run_in_thread(
+        self, worker: Worker, scope: Scope, kind: str, handler: Handler, given: Any
+    ) -> None:
+        console.running.set(scope)
+        error = result = None
+        try:
+            scope.worker = worker
+            worker.begin(scope)
+            try:
+                if scope.cancelled is not None:
+                    raise Cancelled(scope.cancelled)
+                value = handler.call(given, Context(scope))
+            finally:
+                worker.end()
+            if inspect.isawaitable(value):
+                self._peer.post(self._go_on, scope, kind, value)
+                return
+            result = RESULTS[kind](value, scope)
+        except BaseException as failure:
+            error = self._failure(failure, scope)
+        self._peer.post(self._finish, scope, error, result)
+
+    def _go_on(self, scope: Scope, kind: str, awaitable: Awaitable[Any]) -> None:
+        """Await on the loop what a function without async gave."""
+        scope.worker = None
+        self._begin(scope, kind, awaitable)
+        if scope.cancelled is not None and scope.task is not None:
+            scope.task.cancel()
+
+    def _begin(self, scope: Scope, kind: str, awaitable: Awaitable[Any]) -> None:
+        token = console.running.set(scope)
+        task = self._start(self._run(scope, kind, awaitable))
+        console.running.reset(token)
+        if not scope.closed:
+            scope.task = task
+
+    async def _drained(self, scope: Scope) -> None:
+        """Wait until the calls that the handler did not await have left, before its answer."""
+        scope.drained = self._loop.create_future()
+        while scope.queued:
+            with contextlib.suppress(asyncio.CancelledError):
+                await asyncio.shield(scope.drained)
+
+    def _finish(self, scope: Scope, error: dict[str, Any] | None, result: Any) -> None:
+        scope.close()
+        # The task's variables hold the scope: a cycle, which would leave both to the collector.
+        scope.task = None
+        del self.running[scope.id]
+        if error is None:
+            self._peer.respond(scope.id, result)
+        else:
+            self._peer.refuse(scope.id, error)
+        if self.idle is not None and not self.running and not self.idle.done():
+            self.idle.set_result(None)
+
+    def _failure(self, failure: BaseException, scope: Scope) -> dict[str, Any]:
+        """The error map of what came out of a handler. SystemExit ends the process instead."""
+        if isinstance(failure, SystemExit):
+            scope.close()
+            self._peer.post(self.leave, failure.code)
+        if scope.cancelled is not None:
+            reason = scope.cancelled
+            return {"code": "cancelled", "message": f"{scope.step} was cancelled ({reason})"}
+        if isinstance(failure, InvalidResponse):
+            return {"code": "handler_failed", "type": "InvalidResponse", "message": str(failure)}
+        if isinstance(failure, InvalidResult):
+            return failure.to_wire()
+        return errors.describe(failure, "handler_failed", self._is_project_file)
+
+
+def _starter(loop: asyncio.AbstractEventLoop) -> Callable[[Any], asyncio.Task[None]]:
+    """How a coroutine becomes a task: from Python 3.12 on it runs at once to its first wait."""
+    if sys.version_info >= (3, 12):
+        return functools.partial(asyncio.Task, loop=loop, eager_start=True)
+    return functools.partial(asyncio.Task, loop=loop)
