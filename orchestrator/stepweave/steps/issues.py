@@ -17,7 +17,7 @@ __all__ = ["Issue", "dotted", "explain"]
 Error = jsonschema_rs.ValidationError
 
 SHOWN_OPTIONS = 12
-PLAIN_KEY = re.compile(r"[A-Za-z_$][\w$-]*\Z")
+PLAIN_KEY = re.compile(r"(?![\d-])[\w$-]+\Z")
 
 FORMATS = {
     "date": "a date such as 2026-01-31",
@@ -123,7 +123,9 @@ def _sentence(error: Error, name: str, facts: Mapping[str, Any]) -> str:
         return "must not hold the same item twice"
     if name == "contains":
         return "holds too few items of the kind that the schema asks for"
-    if name in ("falseSchema", "false schema", "not"):
+    if name == "falseSchema" and list(error.schema_path)[-1:] == ["additionalProperties"]:
+        return "has fields that are not allowed"
+    if name in ("falseSchema", "not"):
         return "is not allowed"
     return "does not match the schema"
 

@@ -114,11 +114,10 @@ def advice(key: str, known: frozenset[str], kind: Kind | None = None) -> str | N
         meant = table.get(folded)
         if meant in known:
             return f"did you mean {meant}?"
-    meant = wording.closest(key, known)
-    if meant is not None:
-        return f"did you mean {meant}?"
-    if kind is not None:
         homes = [str(other) for other in Kind if folded in KEYS[other]]
         if homes:
             return f"it belongs to {wording.listing(homes, 'and')} steps; take it out"
+    meant = wording.closest(key, known)
+    if meant is not None:
+        return f"did you mean {meant}?"
     return f"known keys are {wording.listing(sorted(known), 'and')}"

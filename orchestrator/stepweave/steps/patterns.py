@@ -23,6 +23,7 @@ MAX_OPTIONAL = 5
 FLAGS = re.ASCII | re.IGNORECASE | re.DOTALL
 
 NAME = re.compile(r"[A-Za-z0-9_]+")
+QUERY = re.compile(r"(?<!\()\?[\w%-]*=")
 BAD_ESCAPE = re.compile(r"%(?![0-9A-Fa-f]{2})")
 REPEATS = frozenset("*+")
 SIGNS = REPEATS | {"?"}
@@ -76,7 +77,7 @@ def compile(source: str) -> Pattern:
     """The pattern of a text. Raises PatternError, whose message quotes what is wrong."""
     if not source.startswith("/"):
         raise PatternError(f'{wording.quote(source)} does not begin with "/"', f'write "/{source}"')
-    if "?" in source and "=" in source.partition("?")[2]:
+    if QUERY.search(source):
         raise PatternError(
             f"{wording.quote(source)} has a query string",
             "leave it out; name its parameters in queryParams",
