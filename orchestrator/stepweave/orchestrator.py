@@ -102,7 +102,12 @@ class Orchestrator:
             ),
         )
         self._context.serve(self.bus, self.state, self.streams)
-        self.cron = CronService(self._record_tick, self._run_cron)
+        self.cron = CronService(
+            self._record_tick,
+            self._run_cron,
+            notice=self.records.notice,
+            timezone=settings.cron.timezone,
+        )
         self.api = ApiSteps(
             self.invoker,
             self.store,
@@ -187,6 +192,9 @@ class Orchestrator:
                 processes=runner.processes,
                 interpreter=runner.interpreter,
                 window=runner.window,
+                start_timeout_s=runner.start_timeout_s,
+                restart_base_s=runner.restart_base_s,
+                restart_cap_s=runner.restart_cap_s,
                 cancel_grace_s=runner.cancel_grace_s,
                 env=runner.env,
             )
@@ -205,7 +213,9 @@ class Orchestrator:
 
     def _guard(self) -> Guard:
         server = self.project.settings.server
-        return Guard(hosts=(server.host,), token=server.token, open=self.mode != "start")
+        return Guard(
+            hosts=(server.host, *server.hosts), token=server.token, open=self.mode != "start"
+        )
 
     def _discover(self) -> discovery.Discovery:
         steps = self.project.settings.steps

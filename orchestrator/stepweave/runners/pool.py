@@ -29,7 +29,7 @@ __all__ = ["Loaded", "Pool", "PoolStatus", "ReplaceFailed"]
 PoolStatus = Literal["stopped", "starting", "ready", "restarting", "unavailable"]
 
 _TICK_S = 0.1
-_RESTART_DELAYS_S = (0.0, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0)
+_HOPELESS_AFTER = 5
 _HEALTHY_AFTER_S = 10.0
 _PING_S = 1.0
 
@@ -76,6 +76,8 @@ class Pool:
         *,
         processes: int = 1,
         cancel_grace_s: float = 5.0,
+        restart_base_s: float = 0.1,
+        restart_cap_s: float = 5.0,
         notice: Callable[[str, str], None] = lambda level, message: None,
     ) -> None:
         self.launch = launch
@@ -87,6 +89,8 @@ class Pool:
         self._services = services
         self._processes = processes
         self._cancel_grace_s = cancel_grace_s
+        self._restart_base_s = restart_base_s
+        self._restart_cap_s = restart_cap_s
         self._notice = notice
         self._sources: dict[str, _Source] = {}
         self._waiting: deque[Call] = deque()
@@ -435,19 +439,25 @@ class Pool:
 
     async def _restart(self) -> None:
         while not self._stopping and self._ready_count() < self._processes:
-            pause = _RESTART_DELAYS_S[min(self._deaths, len(_RESTART_DELAYS_S) - 1)]
-            await asyncio.sleep(pause)
+            await asyncio.sleep(self._pause_s())
             try:
                 await self._spawn()
             except RunnerUnavailable as error:
                 self._deaths += 1
                 self.reason = str(error)
-                if self._deaths >= len(_RESTART_DELAYS_S) and not self._ready_count():
+                if self._deaths >= _HOPELESS_AFTER and not self._ready_count():
                     self._refuse_waiting()
                 continue
             self.restarts += 1
             self.status = "ready"
             self.reason = ""
+
+    def _pause_s(self) -> float:
+        """Seconds before the next start: none after a first death, then doubling to the cap."""
+        if self._deaths <= 1:
+            return 0.0
+        doubled: float = self._restart_base_s * 2 ** min(self._deaths - 2, 20)
+        return min(doubled, self._restart_cap_s)
 
     def _refuse_waiting(self) -> None:
         """Tell those who wait that no child can be started now; tries go on."""

@@ -27,6 +27,9 @@ class PoolOptions:
     processes: int = 1
     interpreter: str | None = None
     window: int = 1000
+    start_timeout_s: float = 30.0
+    restart_base_s: float = 0.1
+    restart_cap_s: float = 5.0
     cancel_grace_s: float = 5.0
     env: Mapping[str, str] = field(default_factory=dict)
 
@@ -128,12 +131,15 @@ class Pools:
                 window=options.window,
                 max_frame=self._max_frame,
                 development=self._development,
+                start_timeout_s=options.start_timeout_s,
             )
             pool = Pool(
                 launch,
                 self._services,
                 processes=options.processes,
                 cancel_grace_s=options.cancel_grace_s,
+                restart_base_s=options.restart_base_s,
+                restart_cap_s=options.restart_cap_s,
                 notice=self._notice,
             )
             await pool.start()
