@@ -45,8 +45,11 @@ def main() -> int:
         tables += found
         print(f"  ({name}: {time.monotonic() - began:.0f} s)\n", flush=True)
     if options.json:
-        report = {"machine": where, "settings": dataclasses.asdict(settings)}
-        report["tables"] = [dataclasses.asdict(table) for table in tables]
+        report = {
+            "machine": where,
+            "settings": dataclasses.asdict(settings),
+            "tables": [dataclasses.asdict(table) for table in tables],
+        }
         options.json.write_text(json.dumps(report, indent=2, ensure_ascii=False) + "\n")
     return 1 if failed else 0
 

@@ -28,7 +28,7 @@ BODY = json.dumps(
 )
 """A body of about 200 bytes, used wherever a benchmark needs one."""
 
-PARAMS = {
+PARAMS: dict[str, Any] = {
     "step": "steps/echo.step.py",
     "revision": 1,
     "kind": "event",
@@ -39,7 +39,7 @@ PARAMS = {
 }
 """What an invoke frame carries."""
 
-_WARM_UP_S = 0.4
+_WARM_UP_S = 0.3
 
 
 async def closed_loop(call: Callable[[Done], None], depth: int, seconds: float) -> Figures:

@@ -22,7 +22,7 @@ class Load:
     def __init__(self, url: str, body: str, seconds: float) -> None:
         target = urlsplit(url)
         content = body.encode()
-        self.address = (target.hostname, target.port)
+        self.host, self.port = target.hostname or "127.0.0.1", target.port or 80
         self.request = (
             f"POST {target.path} HTTP/1.1\r\nhost: {target.netloc}\r\n"
             f"content-type: application/json\r\ncontent-length: {len(content)}\r\n\r\n"
@@ -35,7 +35,8 @@ class Load:
         """Hold one connection until the end, though a server such as Puma may close it early."""
         loop = asyncio.get_running_loop()
         while time.perf_counter() < self.until:
-            _, protocol = await loop.create_connection(lambda: Connection(self), *self.address)
+            made = loop.create_connection(lambda: Connection(self), self.host, self.port)
+            _, protocol = await made
             await protocol.closed.wait()
 
 

@@ -105,19 +105,19 @@ def _latency(project: Project, settings: Settings) -> Table:
         return {
             "p50 µs": statistics.median(took),
             "p99 µs": took[len(took) * 99 // 100],
-            "µs/hop": statistics.median(took) / len(LANGUAGES),
+            "per hop µs": statistics.median(took) / len(LANGUAGES),
         }
 
     cases = [Case(CEILING, _ceiling(1, settings)), Case("four languages", chain, CEILING)]
-    rows = take_turns(cases, settings.rounds, "µs/hop", smaller_is_better=True)
+    rows = take_turns(cases, settings.rounds, "per hop µs", smaller_is_better=True)
     note = "one at a time: TypeScript, JavaScript, Python, Ruby; from first emit to last handler"
-    return Table("hops: an idle chain", ("p50 µs", "p99 µs", "µs/hop"), rows, [note])
+    return Table("hops: an idle chain", ("p50 µs", "p99 µs", "per hop µs"), rows, [note])
 
 
 def _ceiling(concurrency: int, settings: Settings) -> Callable[[], Figures]:
     def measure() -> Figures:
         arguments = ("hop", str(concurrency), str(settings.seconds))
         figures = run_json("benchmarks.bare.sqlite_commits", *arguments)
-        return {"hops/s": figures["ops/s"], "µs/hop": figures["p50 µs"]}
+        return {"hops/s": figures["ops/s"], "per hop µs": figures["p50 µs"]}
 
     return measure

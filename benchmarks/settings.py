@@ -15,5 +15,5 @@ class Settings:
     seconds: float
 
 
-QUICK = Settings(rounds=3, seconds=1.0)
+QUICK = Settings(rounds=3, seconds=0.6)
 FULL = Settings(rounds=7, seconds=4.0)

@@ -20,7 +20,7 @@ class Row:
 
 @dataclass(slots=True)
 class Table:
-    """One benchmark's rows. Units end the column names: `/s`, `µs`, `MB`."""
+    """One benchmark's rows. Units end the column names: `/s`, ` µs`, ` MB`."""
 
     title: str
     columns: tuple[str, ...]
@@ -40,13 +40,20 @@ def short(value: float) -> str:
     return f"{value:.{digits}f}{end}"
 
 
+def cell(column: str, value: float) -> str:
+    """A figure as a person reads it: times carry their own unit, µs or ms."""
+    if not column.endswith(" µs"):
+        return short(value)
+    return f"{short(value)} µs" if value < 1000 else f"{short(value / 1000)} ms"
+
+
 def render(table: Table) -> str:
     """The table as text, columns aligned."""
-    head = ["", *table.columns, "ratio"]
+    head = ["", *(column.removesuffix(" µs") for column in table.columns), "ratio"]
     body = [
         [
             row.name,
-            *(short(row.figures[c]) if c in row.figures else "" for c in table.columns),
+            *(cell(c, row.figures[c]) if c in row.figures else "" for c in table.columns),
             f"{row.ratio:.2f} of {row.against}" if row.ratio is not None else "",
         ]
         for row in table.rows
