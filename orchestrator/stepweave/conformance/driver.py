@@ -160,6 +160,7 @@ class Child:
         with suppress(ProcessLookupError):
             os.killpg(self._process.pid, signal.SIGKILL)
         await self._process.aclose()
+        self._frames.close()
 
     async def _read_frames(self) -> None:
         assert self._process.stdout is not None
