@@ -39,6 +39,7 @@ CHAIN = (
 """The hops of one order, in order, with the language each is written in."""
 
 Span = dict[str, Any]
+"""One run of a step. `queued_at`, `started_at` and `ended_at` are Unix ms with a fraction."""
 
 
 class Missing(Exception):
@@ -64,7 +65,8 @@ class Server:
         except urllib.error.HTTPError as error:
             status, raw, fields = error.code, error.read(), error.headers
         is_json = "json" in (fields.get("content-type") or "")
-        return status, json.loads(raw) if is_json else raw.decode(), fields.get("x-trace-id") or ""
+        answer = json.loads(raw) if is_json else raw.decode()
+        return status, answer, fields.get("x-trace-id") or ""
 
     def wait_for(self, what: str, probe: Callable[[], Any]) -> Any:
         """Ask until the probe gives something; raises Missing when it never does."""
@@ -177,22 +179,22 @@ def waterfall(spans: list[Span]) -> str:
         children.setdefault(parent, []).append(span)
     lines: list[str] = []
 
-    def column(at: int) -> int:
-        return min(WIDTH - 1, (at - start) * WIDTH // whole)
+    def column(at: float) -> int:
+        return min(WIDTH - 1, int((at - start) * WIDTH / whole))
 
     def draw(span: Span, depth: int) -> None:
         queued = column(span["queued_at"] or span["started_at"])
         begin, end = column(span["started_at"]), column(span["ended_at"])
         bar = " " * queued + "·" * (begin - queued) + "█" * (end - begin + 1)
         label = "  " * depth + ("└ " if depth else "") + span["name"]
-        took = (span["ended_at"] - span["started_at"]) / 1000
+        took = span["ended_at"] - span["started_at"]
         lines.append(f"{label:<26}{span['language']:<12}{bar:<{WIDTH}} {took:7.2f} ms")
         for child in children.get(span["span_id"], []):
             draw(child, depth + 1)
 
     for root in children.get(None, []):
         draw(root, 0)
-    lines.append(f"{'':<38}{'from the request to the last hop:':<{WIDTH}} {whole / 1000:7.2f} ms")
+    lines.append(f"{'':<38}{'from the request to the last hop:':<{WIDTH}} {whole:7.2f} ms")
     return "\n".join(lines)
 
 
