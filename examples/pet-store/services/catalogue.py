@@ -52,6 +52,8 @@ def quote(product_id: str, quantity: int) -> Quote:
     if product is None:
         known = ", ".join(sorted(SHELF))
         raise NotAvailable(f"we do not sell {product_id!r}; we have {known}")
+    if not product.stock:
+        raise NotAvailable(f"{product.name} is sold out")
     if quantity > product.stock:
         raise NotAvailable(f"only {product.stock} of {product.name} left, {quantity} ordered")
     full = product.price_cents * quantity
