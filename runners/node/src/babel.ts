@@ -14,11 +14,11 @@ import resources from '@babel/plugin-transform-explicit-resource-management'
 import commonjs from '@babel/plugin-transform-modules-commonjs'
 import jsx from '@babel/plugin-transform-react-jsx'
 import typescript from '@babel/plugin-transform-typescript'
-import type { Compiled, CompilerOptions, StaticImport } from './transform'
+import type { Compiled, CompilerOptions } from './transform'
 
 /** The CommonJS form of a file. Throws Babel's SyntaxError, with `loc` and a code frame. */
 export function compile(source: string, file: string, options: CompilerOptions): Compiled {
-  const found: Found = { async: false, imports: [] }
+  const found: Found = { kind: 'plain', imports: [], places: new Map() }
   const result = transformSync(source, {
     filename: file,
     cwd: '/',
@@ -39,12 +39,13 @@ export function compile(source: string, file: string, options: CompilerOptions):
     },
     plugins: plugins(file, options, found),
   })
-  return { code: result?.code ?? '', async: found.async, imports: found.imports }
+  const { kind, imports } = found
+  return { code: result?.code ?? '', kind, imports }
 }
 
-interface Found {
-  async: boolean
-  imports: StaticImport[]
+interface Found extends Pick<Compiled, 'kind' | 'imports'> {
+  /** Where each module is first imported. */
+  places: Map<string, t.SourceLocation>
 }
 
 function sourceType(file: string): 'module' | 'unambiguous' {
@@ -76,6 +77,7 @@ function plugins(file: string, options: CompilerOptions, found: Found): PluginIt
   list.push(resources)
   if (hasJsx) list.push([jsx, jsxOptions(options)])
   list.push(namespaceFrom, [commonjs, { strictMode: true, importInterop: 'babel' }])
+  list.push(() => pauses(found))
   return list
 }
 
@@ -90,19 +92,23 @@ function jsxOptions(options: CompilerOptions): Record<string, unknown> {
   }
 }
 
-/**
- * Points `import()` and `import.meta` at the loader's own, notes which modules are imported, and
- * whether the module awaits at its top level.
- */
+/** Points `import()` and `import.meta` at the loader's own and notes a top-level await. */
 function runtime(found: Found): PluginObj {
   return {
     name: 'stepweave-runtime',
     visitor: {
       Program: {
+        enter(program) {
+          if (program.node.sourceType === 'module') forbidUsing(program)
+        },
+        // Before the imports become calls, and after those of types alone are gone.
         exit(program) {
+          const isModule = program.node.sourceType === 'module'
+          if (isModule && found.kind === 'plain') found.kind = 'generator'
           for (const statement of program.node.body) {
             const from = 'source' in statement ? statement.source : undefined
-            if (from && t.isStringLiteral(from)) found.imports.push(place(from))
+            if (!from?.loc || !t.isStringLiteral(from) || found.places.has(from.value)) continue
+            found.places.set(from.value, from.loc)
           }
         },
       },
@@ -116,14 +122,20 @@ function runtime(found: Found): PluginObj {
       ForOfStatement(path) {
         if (path.node.await) noteTopLevel(path)
       },
-      VariableDeclaration(path) {
-        if ((path.node.kind as string) === 'await using') noteTopLevel(path)
-      },
     },
   }
 
   function noteTopLevel(path: NodePath): void {
-    if (path.getFunctionParent() === null && !insideClassBody(path)) found.async = true
+    if (path.getFunctionParent() === null && !insideClassBody(path)) found.kind = 'async'
+  }
+}
+
+/** What is disposed of when the module has run is gone before any handler runs. */
+function forbidUsing(program: NodePath<t.Program>): void {
+  for (const statement of program.get('body')) {
+    const kind = statement.isVariableDeclaration() ? (statement.node.kind as string) : ''
+    if (!kind.endsWith('using')) continue
+    throw statement.buildCodeFrameError(`\`${kind}\` belongs into a function, not into the module`)
   }
 }
 
@@ -131,10 +143,44 @@ function insideClassBody(path: NodePath): boolean {
   return path.findParent((parent) => parent.isClassProperty() || parent.isStaticBlock()) !== null
 }
 
-function place(source: t.StringLiteral): StaticImport {
+/**
+ * Makes the module pause at each import, so that the loader can take its time to load it. All that
+ * an import in a circle may ask for, such as functions, is exported before the first pause.
+ */
+function pauses(found: Found): PluginObj {
   return {
-    specifier: source.value,
-    line: source.loc?.start.line ?? 1,
-    column: (source.loc?.start.column ?? 0) + 1,
+    name: 'stepweave-pauses',
+    visitor: {
+      Program: {
+        exit(program) {
+          if (found.kind === 'plain') return
+          program.traverse({
+            Function: (path) => path.skip(),
+            CallExpression(path) {
+              const [argument] = path.node.arguments
+              if (!isGeneratedRequire(path.node) || !t.isStringLiteral(argument)) return
+              const specifier = argument.value
+              const { line = 1, column = 0 } = found.places.get(specifier)?.start ?? {}
+              const place = { specifier, line, column: column + 1 }
+              const index = t.numericLiteral(found.imports.push(place) - 1)
+              path.replaceWith(pause(found.kind, index))
+              path.skip()
+            },
+          })
+        },
+      },
+    },
   }
+}
+
+function pause(kind: Compiled['kind'], index: t.NumericLiteral): t.Expression {
+  if (kind === 'generator') return t.yieldExpression(index)
+  const loaded = t.awaitExpression(t.callExpression(t.identifier('__load'), [index]))
+  // In a list: awaiting exports with a function `then` would call it.
+  return t.memberExpression(loaded, t.numericLiteral(0), true)
+}
+
+/** What the author wrote has a place in the source. */
+function isGeneratedRequire({ callee }: t.CallExpression): boolean {
+  return t.isIdentifier(callee, { name: 'require' }) && !callee.loc
 }

@@ -11,10 +11,13 @@ import {
 } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import type { Compiled, StaticImport } from './transform'
+import type { Compiled } from './transform'
 
 // Each edit leaves an entry behind; past the limit the older half goes.
 const MAX_ENTRIES = 5_000
+
+/** The first line of an entry. */
+type Head = Omit<Compiled, 'code'> & { size: number }
 
 /** Never throws: without a usable folder every file is transformed anew. */
 export class CompileCache {
@@ -30,11 +33,11 @@ export class CompileCache {
     try {
       const text = readFileSync(this.path(key), 'utf8')
       const end = text.indexOf('\n')
-      const head = JSON.parse(text.slice(0, end)) as { async: boolean; imports: StaticImport[]; size: number }
+      const head = JSON.parse(text.slice(0, end)) as Head
       const code = text.slice(end + 1)
       // A file that was cut short by a full disk.
       if (code.length !== head.size) return undefined
-      return { code, async: head.async, imports: head.imports }
+      return { code, kind: head.kind, imports: head.imports }
     } catch {
       return undefined
     }
@@ -42,12 +45,12 @@ export class CompileCache {
 
   write(key: string, compiled: Compiled): void {
     if (this.folder === undefined) return
-    const { async, imports, code } = compiled
+    const { code, ...rest } = compiled
     const path = this.path(key)
     const temporary = `${path}.${process.pid}`
     try {
       mkdirSync(this.folder, { recursive: true, mode: 0o700 })
-      const head = JSON.stringify({ async, imports, size: code.length })
+      const head = JSON.stringify({ ...rest, size: code.length })
       writeFileSync(temporary, `${head}\n${code}`, { mode: 0o600 })
       renameSync(temporary, path)
       if (this.writes++ % 500 === 0) this.prune()

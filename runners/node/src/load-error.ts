@@ -42,6 +42,9 @@ export function positionOf(error: unknown): { line: number; column?: number } | 
       return { line: loc.line, column: (typeof loc.column === 'number' ? loc.column : 0) + 1 }
     }
   }
+  // Babel's plugins only draw the line, marked with ">".
+  const drawn = /^> +(\d+) \|/m.exec(messageOf(error))?.[1]
+  if (drawn !== undefined) return { line: Number(drawn) }
   const stack = 'stack' in error && typeof error.stack === 'string' ? error.stack : ''
   const [first = '', , marks = ''] = stack.split('\n')
   const line = /:(\d+)$/.exec(first)?.[1]

@@ -4,7 +4,7 @@ import { readFileSync, statSync } from 'node:fs'
 import { pathToFileURL } from 'node:url'
 import { messageOf } from './errors'
 import { failedImport, LoadError, missing, notFound, withCode } from './load-error'
-import { bodyOf, compiledBody, finish, leadsTo, Module } from './module'
+import { bodyOf, compiledBody, finish, leadsTo, Module, type Pauses } from './module'
 import { ModuleGraph } from './module-graph'
 import type { NativeModules } from './native'
 import type { Resolved, Resolver } from './resolve'
@@ -115,7 +115,7 @@ export class Loader {
     module.state = 'running'
     let pending: Promise<void> | undefined
     try {
-      pending = this.runImports(module, 0)
+      pending = this.execute(module)
     } catch (error) {
       this.drop(module)
       throw error
@@ -134,22 +134,46 @@ export class Loader {
     return module.promise
   }
 
-  private runImports(module: Module, from: number): Promise<void> | undefined {
-    const { imports } = module
-    for (let index = from; index < imports.length; index++) {
-      const pending = this.runImport(module, imports[index] as StaticImport)
-      if (pending !== undefined) {
-        return pending.then(() => {
-          module.awaiting = undefined
-          return this.runImports(module, index + 1)
-        })
-      }
-      module.awaiting = undefined
-    }
-    return this.execute(module)
+  private execute(module: Module): Promise<void> | undefined {
+    const { body, file, object } = module
+    if (body === undefined) return undefined
+    const running = body.call(
+      object.exports,
+      object.exports,
+      object.require,
+      object,
+      file,
+      object.path,
+      (specifier: unknown) => this.import(module, String(specifier)),
+      this.importMeta(module),
+      (index: number) => this.importAsync(module, index),
+    )
+    if (running === undefined || running instanceof Promise) return running
+    return isPauses(running) ? this.resume(module, running, undefined) : undefined
   }
 
-  private runImport(module: Module, from: StaticImport): Promise<void> | undefined {
+  /** Lets a module run from pause to pause; a promise only if an import takes its time. */
+  private resume(module: Module, pauses: Pauses, input: unknown): Promise<void> | undefined {
+    let next = pauses.next(input)
+    while (next.done !== true) {
+      const index = next.value
+      const pending = this.runImport(module, index)
+      if (pending !== undefined) {
+        return pending.then(() => this.resume(module, pauses, this.imported(module, index)))
+      }
+      next = pauses.next(this.imported(module, index))
+    }
+    return undefined
+  }
+
+  private async importAsync(module: Module, index: number): Promise<[unknown]> {
+    await this.runImport(module, index)
+    return [this.imported(module, index)]
+  }
+
+  /** Runs what the import with this index names; a promise only if that awaits. */
+  private runImport(module: Module, index: number): Promise<void> | undefined {
+    const from = module.imports[index] as StaticImport
     const resolved = this.resolve(module, from.specifier)
     if (resolved.kind === 'missing') throw missing(module.file, from)
     if (resolved.kind === 'virtual') return undefined
@@ -165,22 +189,19 @@ export class Loader {
     }
     const imported = this.obtain(resolved.file)
     module.awaiting = imported
-    return this.run(imported, module)
+    const pending = this.run(imported, module)
+    if (pending === undefined) module.awaiting = undefined
+    return pending?.finally(() => (module.awaiting = undefined))
   }
 
-  private execute(module: Module): Promise<void> | undefined {
-    const { body, file, object } = module
-    if (body === undefined) return undefined
-    return body.call(
-      object.exports,
-      object.exports,
-      object.require,
-      object,
-      file,
-      object.path,
-      (specifier: unknown) => this.import(module, String(specifier)),
-      this.importMeta(module),
-    )
+  /** The exports of an import that has run, or as far as it has run in a circle. */
+  private imported(module: Module, index: number): unknown {
+    const { specifier } = module.imports[index] as StaticImport
+    const resolved = this.resolve(module, specifier)
+    if (resolved.kind === 'file') return this.obtain(resolved.file).exports
+    return resolved.kind === 'virtual'
+      ? this.parts.virtual
+      : this.parts.native.require(specifier, module.file)
   }
 
   /** A module that failed is read anew when it is asked for again. */
@@ -268,6 +289,10 @@ export class Loader {
       },
     }
   }
+}
+
+function isPauses(running: Pauses): boolean {
+  return Object.prototype.toString.call(running) === '[object Generator]'
 }
 
 function parseJson(source: string, file: string): unknown {

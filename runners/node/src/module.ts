@@ -14,6 +14,7 @@ const PARAMETERS = [
   '__dirname',
   '__import',
   '__importMeta',
+  '__load',
 ]
 
 /** What user code sees as `module`. */
@@ -28,7 +29,11 @@ interface ModuleObject {
   require: unknown
 }
 
-export type Body = (this: unknown, ...args: unknown[]) => Promise<void> | undefined
+/** A module's pauses: the indices of its imports go out, their exports come in. */
+export type Pauses = Generator<number, void, unknown>
+
+/** Runs the module, or begins to. */
+export type Body = (this: unknown, ...args: unknown[]) => Promise<void> | Pauses | undefined
 
 export class Module {
   state: 'new' | 'running' | 'done' = 'new'
@@ -71,13 +76,18 @@ export function bodyOf(code: string, file: string): Body {
   }) as Body
 }
 
+const WRAPPINGS: Record<Compiled['kind'], [string, string]> = {
+  plain: ['', ''],
+  generator: ['return (function* () {', '\n}).call(this)'],
+  async: ['return (async () => {', '\n})()'],
+}
+
 /** The function for a transformed text. */
 export function compiledBody(compiled: Compiled, file: string): Body {
-  const { code } = compiled
-  // On one line with the first of the code: lines stay where they are.
-  const wrapped = compiled.async ? `return (async () => {${code}\n})()` : code
+  // What is put around the code is on one line with its first: lines stay where they are.
+  const [before, after] = WRAPPINGS[compiled.kind]
   try {
-    return bodyOf(wrapped, file)
+    return bodyOf(`${before}${compiled.code}${after}`, file)
   } catch (error) {
     throw new LoadError(messageOf(error), {
       type: typeOf(error),

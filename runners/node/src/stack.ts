@@ -8,6 +8,9 @@ const MAX_TRACE = 32 * 1024
 const MAX_FRAMES = 20
 const MAX_CAUSES = 5
 
+// How the loader runs modules.
+const PAUSE = 'at Generator.next (<anonymous>)'
+
 export interface Frame {
   file: string
   line: number
@@ -81,7 +84,7 @@ export class Stacks {
     if (text === '') return text
     return text
       .split('\n')
-      .filter((line) => !line.includes(this.runner))
+      .filter((line) => !line.includes(this.runner) && !line.endsWith(PAUSE))
       .join('\n')
   }
 }

@@ -17,9 +17,12 @@ export interface StaticImport {
 /** A file in the form that is run. */
 export interface Compiled {
   code: string
-  /** It awaits at its top level, so it can only be imported. */
-  async: boolean
-  /** What has to be there before it runs, in order; empty for plain CommonJS. */
+  /**
+   * `plain`: CommonJS. `generator`: yields the index of each import and gets its exports. `async`:
+   * awaits at its top level, so it can only be imported; asks `__load` for each import.
+   */
+  kind: 'plain' | 'generator' | 'async'
+  /** In the order in which they are asked for. */
   imports: StaticImport[]
 }
 

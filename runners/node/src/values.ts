@@ -115,10 +115,10 @@ export function bytesOf(value: unknown): Uint8Array | undefined {
 
 /** The JSON of a value that JSON.stringify alone writes by our rules; undefined for any other. */
 function quickJson(value: unknown): string | undefined {
-  if (!isQuick(value, 0)) return undefined
   try {
-    return JSON.stringify(value)
+    return isQuick(value, 0) ? JSON.stringify(value) : undefined
   } catch {
+    // Code of the author's that throws: the careful way names the place.
     return undefined
   }
 }
