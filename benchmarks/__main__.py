@@ -34,16 +34,20 @@ def main() -> int:
     failed = 0
     for name in options.only or BENCHMARKS:
         began = time.monotonic()
+        foreign = machine.Foreign()
         try:
             found = BENCHMARKS[name](settings)
         except NotAvailable as reason:
             print(f"{name} did not run: {reason}\n", file=sys.stderr)
             failed += 1
             continue
+        others = round(foreign.cores(), 2)
         for table in found:
+            table.foreign_cores = others
             print(render(table), end="\n\n", flush=True)
         tables += found
-        print(f"  ({name}: {time.monotonic() - began:.0f} s)\n", flush=True)
+        took = time.monotonic() - began
+        print(f"  ({name}: {took:.0f} s; others used {others} cores meanwhile)\n", flush=True)
     if options.json:
         report = {
             "machine": where,

@@ -26,6 +26,8 @@ class Table:
     columns: tuple[str, ...]
     rows: list[Row] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
+    foreign_cores: float = 0.0
+    """How many cores processes that are not ours kept busy meanwhile."""
 
 
 def short(value: float) -> str:

@@ -23,7 +23,7 @@ PREFIX = struct.Struct(">I")
 COMMANDS = {
     "python": [sys.executable, str(HERE / "echo.py")],
     "node": ["node", str(HERE / "node" / "echo.mjs")],
-    "ruby": ["ruby", "--yjit", str(HERE / "echo.rb")],
+    "ruby": ["ruby", "--yjit", "--yjit-exec-mem-size=16", str(HERE / "echo.rb")],
 }
 
 
