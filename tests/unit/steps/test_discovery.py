@@ -237,17 +237,24 @@ def test_an_empty_project_has_nothing(tmp_path: Path) -> None:
     assert search(tmp_path) == Discovery((), ())
 
 
-@pytest.mark.skipif(os.geteuid() == 0, reason="root may read every folder")
-def test_a_folder_that_cannot_be_read_is_named(tmp_path: Path) -> None:
+def test_a_folder_that_cannot_be_read_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     project(tmp_path, "steps/a.step.ts", "steps/closed/b.step.ts")
-    (tmp_path / "steps/closed").chmod(0)
-    try:
-        found = search(tmp_path)
-    finally:
-        (tmp_path / "steps/closed").chmod(0o700)
+    scandir = os.scandir
+
+    def refusing(folder: Path) -> object:
+        if folder.name == "closed":
+            raise PermissionError(13, "Permission denied")
+        return scandir(folder)
+
+    monkeypatch.setattr(os, "scandir", refusing)
+
+    found = search(tmp_path)
 
     assert [each.relpath for each in found.found] == ["steps/a.step.ts"]
     assert warned(found) == [("unreadable_folder", "steps/closed", None)]
+    assert found.problems[0].message == "cannot be searched: Permission denied"
 
 
 def test_a_name_that_is_not_text_is_named_and_left_out(tmp_path: Path) -> None:
