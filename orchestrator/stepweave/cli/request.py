@@ -1,0 +1,100 @@
+"""What `run` hands a step: the input that its trigger would have given, from the command line."""
+
+from __future__ import annotations
+
+import argparse
+import re
+import sys
+import time
+from pathlib import Path
+from typing import Any, Literal
+from urllib.parse import quote
+
+import orjson
+
+from stepweave.errors import UsageError
+from stepweave.payload import Payload, decode
+from stepweave.steps.model import Kind, Step
+from stepweave.trace import new_span_id
+
+__all__ = ["input_of", "misfits", "read_data"]
+
+
+def input_of(
+    step: Step, args: argparse.Namespace
+) -> tuple[Literal["api", "event", "cron"], dict[str, Any]]:
+    """The kind of call and its input. Raises UsageError for what does not fit the step."""
+    data = read_data(args.data)
+    if step.kind is Kind.API:
+        return "api", _request(step, args, data)
+    if args.param or args.query or args.header:
+        raise UsageError(f"{step.name} is no API step, so it takes no --param, --query or --header")
+    if step.kind is Kind.EVENT:
+        topic = args.topic or (step.subscribes[0] if step.subscribes else "")
+        return "event", {"topic": topic, "data": data, "event": new_span_id()}
+    if step.kind is Kind.CRON:
+        return "cron", {"scheduled": time.time_ns() // 1_000_000}
+    raise UsageError(f"{step.name} is a {step.kind} step: it has no handler to run")
+
+
+def misfits(step: Step, given: dict[str, Any]) -> list[str]:
+    """What in the input the step's schema does not allow; `run` hands it over all the same."""
+    if step.kind is Kind.API:
+        schema, data, where = step.body, given["body"], "the body"
+    else:
+        schema, data, where = step.input, given.get("data"), "the data"
+    if schema is None:
+        return []
+    return [f"{where} does not fit its schema: {issue}" for issue in schema.issues(decode(data))]
+
+
+def read_data(text: str | None) -> Payload | None:
+    """The JSON of `--data`: itself, of a file after @, of stdin for "-"; None if not given.
+
+    Raises UsageError for a file that cannot be read and for what is not JSON.
+    """
+    if text is None:
+        return None
+    where, data = "--data", text.encode()
+    if text == "-":
+        where, data = "stdin", sys.stdin.buffer.read()
+    elif text.startswith("@"):
+        where = text[1:]
+        try:
+            data = Path(where).read_bytes()
+        except OSError as error:
+            raise UsageError(f"{where}: cannot be read: {error.strerror}") from error
+    try:
+        orjson.loads(data)
+    except orjson.JSONDecodeError as error:
+        hint = "; a string needs its quotes: '\"text\"'" if where == "--data" else ""
+        raise UsageError(f"{where} is not JSON: {error}{hint}") from error
+    return "json", data
+
+
+def _request(step: Step, args: argparse.Namespace, body: Payload | None) -> dict[str, Any]:
+    params = dict(args.param)
+    route = step.route or "/"
+
+    def fill(found: re.Match[str]) -> str:
+        name, optional = found.group(1), found.group(2)
+        if name not in params and not optional:
+            raise UsageError(f"{step.method} {route} needs --param {name}=VALUE")
+        return quote(params.get(name, ""), safe="")
+
+    path = re.sub(r":(\w+)(\?)?", fill, route)
+    query: dict[str, Any] = {}
+    for name, value in args.query:
+        old = query.get(name)
+        query[name] = value if old is None else [*(old if isinstance(old, list) else [old]), value]
+    headers = {name.lower(): value for name, value in args.header}
+    if body is not None:
+        headers.setdefault("content-type", "application/json")
+    return {
+        "method": step.method,
+        "path": path,
+        "params": params,
+        "query": query,
+        "headers": headers,
+        "body": body,
+    }

@@ -1,0 +1,105 @@
+"""`stepweave steps`: what a project consists of, and what is wrong with it."""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import sys
+import tempfile
+from typing import TYPE_CHECKING
+
+from stepweave.cli import options
+
+if TYPE_CHECKING:
+    from stepweave.logs import LogHub
+    from stepweave.paint import Paint
+    from stepweave.project import Project
+    from stepweave.steps.registry import Registry
+
+__all__ = ["DESCRIPTION", "EXAMPLES", "add_arguments", "run", "table"]
+
+DESCRIPTION = "List a project's steps, routes and streams, and what is wrong with its files."
+EXAMPLES = """\
+  stepweave steps              a table
+  stepweave steps shop --json  everything, configs included"""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """The folder, and the form."""
+    options.add_folder(parser)
+    parser.add_argument("--json", action="store_true", help="print JSON, with configs and schemas")
+    options.add_log_options(parser)
+
+
+def run(args: argparse.Namespace) -> int:
+    """0 if every file can run, else 1."""
+    project = options.open_project(args.folder)
+    with options.console(args, project, sys.stderr) as console:
+        from stepweave.logs import LogHub
+
+        hub = LogHub(console)
+        registry = options.run_loop(lambda: _load(project, hub))
+        console.flush()
+        if args.json:
+            import orjson
+
+            listing = orjson.dumps(registry.to_json(), option=orjson.OPT_INDENT_2, default=str)
+            print(listing.decode())
+        else:
+            from stepweave.paint import Paint, wants_color
+
+            color = False if args.no_color else wants_color(sys.stdout)
+            sys.stdout.write(table(registry, Paint(color)))
+    return 0 if registry.ok else 1
+
+
+async def _load(project: Project, hub: LogHub) -> Registry:
+    """The project's steps, without touching its data, which a running server may hold."""
+    from stepweave.orchestrator import Orchestrator
+
+    with tempfile.TemporaryDirectory(prefix="stepweave-") as folder:
+        storage = dataclasses.replace(project.settings.storage, path=folder)
+        settings = dataclasses.replace(project.settings, storage=storage)
+        alone = dataclasses.replace(project, settings=settings)
+        async with Orchestrator(alone, "run", hub) as orchestrator:
+            return orchestrator.registry
+
+
+def table(registry: Registry, paint: Paint) -> str:
+    """One line a step and stream, then the problems and a sum."""
+    from stepweave.cli import problems, words
+    from stepweave.steps.model import Kind, Step
+
+    rows = [("KIND", "NAME", "TRIGGER", "EMITS", "FILE")]
+    for entry in registry.entries:
+        item = entry.item
+        if not isinstance(item, Step):
+            rows.append(
+                ("stream" if item else "?", item.name if item else "", "", "", entry.found.relpath)
+            )
+            continue
+        trigger = {
+            Kind.API: f"{item.method} {item.route}",
+            Kind.EVENT: ", ".join(item.subscribes),
+            Kind.CRON: item.cron or "",
+        }.get(item.kind, "")
+        emits = ", ".join(emit.topic for emit in item.emits)
+        rows.append((str(item.kind), item.name, trigger, emits, item.relpath))
+    widths = [max(len(row[column]) for row in rows) for column in range(4)]
+    lines = [
+        "  ".join(
+            [*(f"{cell:<{width}}" for cell, width in zip(row, widths, strict=False)), row[-1]]
+        )
+        for row in rows
+    ]
+    found = registry.all_problems
+    wrong = problems.count(found)
+    total = words.plural(len(registry.steps), "step")
+    sums = f"{total}, {words.plural(len(registry.streams), 'stream')}"
+    return (
+        "\n".join([paint.bold(lines[0]), *lines[1:]])
+        + "\n\n"
+        + problems.render(found, paint)
+        + ("\n" if found else "")
+        + f"{sums}{', ' + wrong if wrong else ''}\n"
+    )
