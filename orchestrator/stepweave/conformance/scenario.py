@@ -38,7 +38,7 @@ VERBS = frozenset(
         "stderr",
     }
 )
-_KEYS = frozenset(
+KEYS = frozenset(
     {"about", "each", "fresh", "handshake", "name", "needs", "script", "spec", "steps"}
 )
 
@@ -128,7 +128,7 @@ def _read(path: Path, language: str) -> Iterator[Scenario]:
 
 
 def _expand(entry: Mapping[str, Any], theme: str, language: str) -> Iterator[Scenario]:
-    unknown = set(entry) - _KEYS
+    unknown = set(entry) - KEYS
     if unknown:
         raise ValueError(f"unknown fields {', '.join(sorted(unknown))}")
     if not str(entry["name"]).startswith(f"{theme}/"):
