@@ -10,7 +10,7 @@ from stepweave import payload
 from stepweave.errors import InvalidInput, LoadFailed, RunnerUnavailable
 from stepweave.runners.pools import Pools
 from stepweave.steps import failure
-from stepweave.steps.model import Entry, Found, Problem
+from stepweave.steps.model import Defaults, Entry, Found, Problem
 from stepweave.steps.parse import parse
 
 __all__ = ["Loader"]
@@ -22,8 +22,9 @@ class Loader:
     A file with a previous entry that no longer loads keeps that entry's step.
     """
 
-    def __init__(self, root: Path, pools: Pools) -> None:
+    def __init__(self, root: Path, pools: Pools, defaults: Defaults) -> None:
         self._root = root
+        self._defaults = defaults
         self._pools = pools
         self._revisions: dict[str, int] = {}
 
@@ -79,6 +80,7 @@ class Loader:
             source=source,
             revision=revision,
             warnings=loaded.warnings,
+            defaults=self._defaults,
         )
         if parsed.item is None:
             await pool.unload(found.relpath, revision)

@@ -21,6 +21,7 @@ from stepweave.engine.store.contract import CronTick
 from stepweave.engine.store.sqlite import SqliteStore
 from stepweave.engine.streams import Streams
 from stepweave.engine.traces import TraceStore
+from stepweave.errors import StepweaveError
 from stepweave.http import internal
 from stepweave.http.api_steps import ApiSteps
 from stepweave.http.app import App
@@ -36,9 +37,9 @@ from stepweave.runners import manifest
 from stepweave.runners.context import Context
 from stepweave.runners.pools import PoolOptions, Pools
 from stepweave.steps import discovery
-from stepweave.steps.model import Entry, Found, Kind, Step
+from stepweave.steps.model import Backoff, Defaults, Entry, Found, Kind, QueueOptions, Step
 from stepweave.steps.registry import Registry
-from stepweave.trace import Span, new_trace_id
+from stepweave.trace import Span, format_traceparent, new_span_id, new_trace_id
 
 __all__ = ["Mode", "Orchestrator"]
 
@@ -126,7 +127,7 @@ class Orchestrator:
         recovered = self.bus.recover()
         if recovered:
             self.records.notice("info", f"{recovered} deliveries of the last run are taken up")
-        self.cron.start(_of_kind(self.registry, Kind.CRON))
+        self.cron.start(self.registry.of_kind(Kind.CRON))
         if self.mode == "dev":
             self._background(self._watch())
         gc.collect()
@@ -158,10 +159,22 @@ class Orchestrator:
         """Make `serve` return once what runs is finished or its grace is over."""
         self._stopping.set()
 
-    async def settled(self) -> None:
-        """Wait until no event runs or is ready to run."""
-        while not self.bus.idle:
-            await asyncio.sleep(0.005)
+    async def publish(self, topic: str, data: Payload | None, **more: Any) -> str:
+        """Publish an event from outside any step; its id, once it survives a power cut."""
+        durable: asyncio.Future[str] = self._loop.create_future()
+
+        def done(error: StepweaveError | None, event: Any) -> None:
+            if error is not None:
+                durable.set_exception(error)
+            else:
+                durable.set_result(event)
+
+        trace = format_traceparent(new_trace_id(), new_span_id())
+        self.bus.publish(topic, data, trace=trace, source="(outside)", done=done, **more)
+        sequence = self.store.last_sequence
+        event = await durable
+        await self.store.sync(sequence)
+        return event
 
     async def run_step(
         self, step: Step, kind: Literal["api", "event", "cron"], input: dict[str, Any]
@@ -225,10 +238,21 @@ class Orchestrator:
 
     async def _load(self) -> None:
         found = self._discover()
-        self._loader = Loader(self.project.root, self.pools)
+        self._loader = Loader(self.project.root, self.pools, self._defaults())
         self._reloader = Reloader(self.pools, self._loader, self._found)
         self.entries = await self._loader.load_all(found.found)
         self._publish(found)
+
+    def _defaults(self) -> Defaults:
+        settings = self.project.settings
+        backoff = Backoff(
+            base_s=settings.events.backoff_base_s, max_s=settings.events.backoff_cap_s
+        )
+        return Defaults(
+            api_timeout_s=settings.server.request_timeout_s,
+            timeout_s=settings.events.timeout_s,
+            queue=QueueOptions(max_retries=settings.events.max_retries, backoff=backoff),
+        )
 
     def _found(self) -> tuple[Found, ...]:
         return self._discover().found
@@ -238,7 +262,7 @@ class Orchestrator:
         ordered = [self.entries[relpath] for relpath in sorted(self.entries)]
         self.registry = Registry.build(ordered, found.problems)
         self.app.routes = self.registry.table
-        self.bus.subscribe(_of_kind(self.registry, Kind.EVENT))
+        self.bus.subscribe(self.registry.of_kind(Kind.EVENT))
 
     async def _watch(self) -> None:
         async for paths in changes(self.project.root, self._stopping):
@@ -247,7 +271,7 @@ class Orchestrator:
                 continue
             self.entries = entries
             self._publish(self._discover())
-            self.cron.reschedule(_of_kind(self.registry, Kind.CRON))
+            self.cron.reschedule(self.registry.of_kind(Kind.CRON))
             self.on_reload(self.registry)
 
     async def _record_tick(self, step: str, at: int) -> bool:
@@ -290,7 +314,3 @@ class Orchestrator:
             task.cancel()
         self.bus.stop()
         self._reloader.close()
-
-
-def _of_kind(registry: Registry, kind: Kind) -> list[Step]:
-    return [step for step in registry.steps.values() if step.kind is kind]

@@ -44,7 +44,7 @@ async def changes(root: Path, stop: asyncio.Event) -> AsyncIterator[set[str]]:
 
 
 class Reloader:
-    """Brings the loaded steps up to the files on disk; running handlers finish on their old code."""
+    """Brings the loaded steps up to the files on disk; what runs finishes on its old code."""
 
     def __init__(
         self,

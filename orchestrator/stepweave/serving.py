@@ -11,6 +11,7 @@ from typing import Any
 import uvicorn
 
 from stepweave.errors import UsageError
+from stepweave.http.cork import CorkedProtocol
 
 __all__ = ["Server", "bind", "make", "url_of"]
 
@@ -31,12 +32,13 @@ def make(app: Any, *, grace_s: float, keep_alive_s: float = 65.0) -> Server:
     config = uvicorn.Config(
         app,
         loop="none",
-        http="httptools",
+        http=CorkedProtocol,
         ws="websockets-sansio",
         lifespan="off",
         interface="asgi3",
         log_config=None,
         access_log=False,
+        proxy_headers=False,
         server_header=False,
         date_header=True,
         timeout_keep_alive=int(keep_alive_s),

@@ -7,6 +7,7 @@ from typing import Literal
 
 from stepweave.steps.model import (
     Backoff,
+    Defaults,
     HandlerOptions,
     Infrastructure,
     Kind,
@@ -14,7 +15,7 @@ from stepweave.steps.model import (
 )
 from stepweave.steps.section import Section
 
-__all__ = ["default_timeout_s", "read"]
+__all__ = ["read"]
 
 RAM_MB = (128, 10240)
 TIMEOUT_S = (1, 900)
@@ -27,16 +28,11 @@ CPU_BY_RAM = (
 )  # fmt: skip
 
 
-def default_timeout_s(kind: Kind) -> float:
-    """Seconds that a handler may take when its config does not say."""
-    return 60.0 if kind is Kind.API else 300.0
-
-
-def read(config: Section, kind: Kind) -> Infrastructure:
+def read(config: Section, kind: Kind, defaults: Defaults) -> Infrastructure:
     """The block with its defaults; what breaks a limit is noted as an error."""
     block = config.section("infrastructure")
     if block is None:
-        return Infrastructure(HandlerOptions(default_timeout_s(kind)))
+        return Infrastructure(defaults.handler(kind), defaults.queue)
     handler_block, queue_block = block.section("handler"), block.section("queue")
     if queue_block is not None and kind is not Kind.EVENT:
         block.note(
@@ -46,14 +42,12 @@ def read(config: Section, kind: Kind) -> Infrastructure:
             "queue",
             "only event steps have a queue; take it out",
         )
-    handler = _handler(handler_block, kind) if handler_block else None
-    queue = _queue(queue_block, handler_block) if queue_block else None
-    return Infrastructure(
-        handler or HandlerOptions(default_timeout_s(kind)), queue or QueueOptions()
-    )
+    handler = _handler(handler_block, defaults.handler(kind)) if handler_block else None
+    queue = _queue(queue_block, handler_block, defaults.queue) if queue_block else None
+    return Infrastructure(handler or defaults.handler(kind), queue or defaults.queue)
 
 
-def _handler(block: Section, kind: Kind) -> HandlerOptions:
+def _handler(block: Section, plain: HandlerOptions) -> HandlerOptions:
     ram = block.number("ram")
     cpu = block.number("cpu")
     timeout = block.number("timeout")
@@ -69,15 +63,15 @@ def _handler(block: Section, kind: Kind) -> HandlerOptions:
         _limit(block, "timeout", f"Timeout must be at least {TIMEOUT_S[0]}s")
     elif timeout is not None and timeout > TIMEOUT_S[1]:
         _limit(block, "timeout", f"Timeout cannot exceed {TIMEOUT_S[1]}s")
-    return HandlerOptions(default_timeout_s(kind) if timeout is None else float(timeout), ram, cpu)
+    return HandlerOptions(plain.timeout_s if timeout is None else float(timeout), ram, cpu)
 
 
-def _queue(block: Section, handler: Section | None) -> QueueOptions:
+def _queue(block: Section, handler: Section | None, plain: QueueOptions) -> QueueOptions:
     retries = block.number("maxRetries", whole=True)
     delay = block.number("delaySeconds")
     visibility = block.number("visibilityTimeout")
     concurrency = block.number("concurrency", whole=True)
-    backoff = _backoff(block)
+    backoff = _backoff(block, plain.backoff)
     if retries is not None and retries < 0:
         _limit(block, "maxRetries", "maxRetries cannot be negative")
     if delay is not None and delay < 0:
@@ -100,7 +94,7 @@ def _queue(block: Section, handler: Section | None) -> QueueOptions:
         )
     return QueueOptions(
         type=_queue_type(block),
-        max_retries=3 if retries is None else int(retries),
+        max_retries=plain.max_retries if retries is None else int(retries),
         visibility_timeout_s=900.0 if visibility is None else float(visibility),
         delay_s=0.0 if delay is None else float(delay),
         concurrency=None if concurrency is None else int(concurrency),
@@ -118,12 +112,12 @@ def _queue_type(block: Section) -> Literal["standard", "fifo"]:
     return "standard"
 
 
-def _backoff(queue: Section) -> Backoff:
+def _backoff(queue: Section, plain: Backoff) -> Backoff:
     if isinstance(queue.values.get("backoff"), str):
         queue.values["backoff"] = {"type": queue.values["backoff"]}
     block = queue.section("backoff")
     if block is None:
-        return Backoff()
+        return plain
     kind = block.text("type")
     if kind not in (None, "exponential", "fixed"):
         message = f'{block.at("type")} is "{kind}"'
@@ -135,7 +129,6 @@ def _backoff(queue: Section) -> Backoff:
             _limit(block, key, f"{key} cannot be negative")
     if factor is not None and factor < 1:
         _limit(block, "factor", "factor must be at least 1")
-    plain = Backoff()
     return Backoff(
         type="fixed" if kind == "fixed" else "exponential",
         base_s=plain.base_s if base is None else float(base),

@@ -12,6 +12,7 @@ from stepweave.steps.schema import Validator
 
 __all__ = [
     "Backoff",
+    "Defaults",
     "Emit",
     "Entry",
     "Found",
@@ -158,6 +159,19 @@ class Infrastructure:
 
     handler: HandlerOptions = HandlerOptions()
     queue: QueueOptions = QueueOptions()
+
+
+@dataclass(frozen=True, slots=True)
+class Defaults:
+    """What the project says for steps whose config is silent."""
+
+    api_timeout_s: float = 60.0
+    timeout_s: float = 300.0
+    queue: QueueOptions = QueueOptions()
+
+    def handler(self, kind: Kind) -> HandlerOptions:
+        """The handler options of a step of this kind without any of its own."""
+        return HandlerOptions(self.api_timeout_s if kind is Kind.API else self.timeout_s)
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,7 @@ from collections.abc import Collection, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from stepweave.steps import infrastructure, keys, patterns, schedule, schemas, wording
-from stepweave.steps.model import Emit, Found, Kind, Problem, QueryParam, Step, Stream
+from stepweave.steps.model import Defaults, Emit, Found, Kind, Problem, QueryParam, Step, Stream
 from stepweave.steps.routes import METHODS
 from stepweave.steps.section import Notes, Section
 
@@ -34,13 +34,14 @@ def parse(
     source: str | None = None,
     revision: int = 1,
     warnings: Sequence[str] = (),
+    defaults: Defaults | None = None,
 ) -> Parsed:
     """The checked form of a config. Never raises, whatever the file held.
 
     `raw` is the config as plain data, None if there was none. `exports` names what else the file
     has (handler, canAccess, middleware); None means that this is not known and not checked.
     `source` is the file's text, with which problems get a line and a code frame. `warnings` are
-    what the runner had to say when it loaded the file.
+    what the runner had to say when it loaded the file. `defaults` are the project's settings.
     """
     notes = Notes(found, source)
     for text in warnings:
@@ -50,7 +51,7 @@ def parse(
     if kind is not None:
         config = Section(notes, raw, keys.KEYS[kind], kind=kind)
         config.values["type"] = kind.value
-        parser = _Parser(notes, config, kind, exports, revision)
+        parser = _Parser(notes, config, kind, exports, revision, defaults or Defaults())
         item = parser.stream() if kind is Kind.STREAM else parser.step()
     return Parsed(None if notes.failed else item, tuple(notes.problems))
 
@@ -109,6 +110,7 @@ class _Parser:
         kind: Kind,
         exports: Collection[str] | None,
         revision: int,
+        defaults: Defaults,
     ) -> None:
         self.notes = notes
         self.found = notes.found
@@ -116,6 +118,7 @@ class _Parser:
         self.kind = kind
         self.exports = exports
         self.revision = revision
+        self.defaults = defaults
 
     def step(self) -> Step:
         """The step; where an error was noted its fields are only half true."""
@@ -130,7 +133,7 @@ class _Parser:
         if self.kind is not Kind.NOOP:
             fields["emits"] = self.emits("emits")
             fields["include_files"] = config.texts("includeFiles")
-            fields["infrastructure"] = infrastructure.read(config, self.kind)
+            fields["infrastructure"] = infrastructure.read(config, self.kind, self.defaults)
             fields["has_middleware"] = self.exported("middleware")
             config.values.pop("middleware", None)
             self.handler()
