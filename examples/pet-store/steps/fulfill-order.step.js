@@ -8,8 +8,8 @@ exports.config = {
   emits: ['order.fulfilled'],
   flows: ['pet-store'],
   input: { id: 'string', quantity: 'number', totalCents: 'number' },
-  // Tried four times in all, then the event waits among the dead letters for a human.
-  infrastructure: { queue: { maxRetries: 3 } },
+  // Tried seven times within about a minute, then the event waits among the dead letters.
+  infrastructure: { queue: { maxRetries: 6 } },
 }
 
 exports.handler = async (order, { logger, emit, state }) => {
