@@ -1,0 +1,283 @@
+"""`run` and `steps`: what they hand over, print and return, with a real Python runner."""
+
+from __future__ import annotations
+
+import argparse
+import io
+import json
+import re
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from stepweave import cli
+from stepweave.calls import Outcome
+from stepweave.cli import report
+from stepweave.cli.request import input_of, misfits, read_data
+from stepweave.errors import UsageError
+from stepweave.paint import Paint
+from stepweave.steps.model import Kind, Step
+from stepweave.steps.schema import Validator
+from stepweave.trace import Span
+
+BARE = Paint(color=False)
+
+GREET = """
+config = {"type": "api", "name": "Greet", "method": "POST", "path": "/greet/:name",
+          "emits": ["greeted"], "bodySchema": {"loud": "boolean"}}
+
+async def handler(req, context):
+    context.logger.info("greeting", {"name": req.path_params["name"]})
+    await context.emit({"topic": "greeted", "data": {"name": req.path_params["name"]}})
+    return {"status": 201, "body": {"hello": req.path_params["name"], "body": req.body,
+                                    "query": dict(req.query_params)}}
+"""
+COUNT = """
+config = {"type": "event", "name": "Count", "subscribes": ["greeted"], "emits": []}
+
+async def handler(data, context):
+    if data["name"] == "nobody":
+        raise ValueError("who?")
+    return await context.state.increment("counts", data["name"])
+"""
+NOOP = 'config = {"type": "noop", "name": "Door", "virtualEmits": [], "virtualSubscribes": []}'
+BAD = "import nothing_of_that_name\nconfig = {}"
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Path:
+    for name, text in {"greet": GREET, "count": COUNT, "door": NOOP}.items():
+        (tmp_path / "steps").mkdir(exist_ok=True)
+        (tmp_path / "steps" / f"{name}.step.py").write_text(text)
+    return tmp_path
+
+
+def step(kind: Kind, **more: Any) -> Step:
+    return Step("It", kind, "python", Path("/p/it.step.py"), "it.step.py", config={}, **more)
+
+
+def args(**given: Any) -> argparse.Namespace:
+    defaults: dict[str, Any] = {"data": None, "topic": None, "param": [], "query": [], "header": []}
+    return argparse.Namespace(**defaults | given)
+
+
+# --- what is handed over
+
+
+def test_a_request_is_made_from_the_options() -> None:
+    it = step(Kind.API, method="PUT", route="/a/:id/:part?")
+    kind, given = input_of(
+        it,
+        args(data='{"x": 1}', param=[("id", "a/b")], query=[("q", "1"), ("q", "2"), ("r", "3")],
+             header=[("X-Key", "v")]),
+    )  # fmt: skip
+
+    assert kind == "api"
+    assert given == {
+        "method": "PUT",
+        "path": "/a/a%2Fb/",
+        "params": {"id": "a/b"},
+        "query": {"q": ["1", "2"], "r": "3"},
+        "headers": {"x-key": "v", "content-type": "application/json"},
+        "body": ("json", b'{"x": 1}'),
+    }
+
+
+def test_a_path_parameter_that_is_needed_is_asked_for() -> None:
+    with pytest.raises(UsageError, match="GET /a/:id needs --param id=VALUE"):
+        input_of(step(Kind.API, method="GET", route="/a/:id"), args())
+
+
+def test_an_event_has_the_first_topic_unless_one_is_named() -> None:
+    it = step(Kind.EVENT, subscribes=("a", "b"))
+    kind, given = input_of(it, args(data="null"))
+    assert (kind, given["topic"], given["data"]) == ("event", "a", ("json", b"null"))
+    assert re.fullmatch("[0-9a-f]{16}", given["event"])
+    assert input_of(it, args(topic="b"))[1]["topic"] == "b"
+    assert input_of(it, args())[1]["data"] is None
+
+
+def test_a_cron_step_is_due_now() -> None:
+    kind, given = input_of(step(Kind.CRON, cron="@daily"), args())
+
+    assert kind == "cron" and given["scheduled"] > 1_700_000_000_000
+
+
+def test_a_step_without_handler_and_options_that_do_not_fit_are_refused() -> None:
+    with pytest.raises(UsageError, match="has no handler to run"):
+        input_of(step(Kind.NOOP), args())
+    with pytest.raises(UsageError, match="is no API step"):
+        input_of(step(Kind.CRON), args(query=[("a", "1")]))
+
+
+def test_data_comes_from_the_line_a_file_or_stdin(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "x.json").write_text('{"from": "file"}')
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(b"[1]")))
+
+    assert read_data(None) is None
+    assert read_data("1") == ("json", b"1")
+    assert read_data(f"@{tmp_path / 'x.json'}") == ("json", b'{"from": "file"}')
+    assert read_data("-") == ("json", b"[1]")
+
+
+def test_data_that_is_no_json_is_refused_with_its_place(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match=r"--data is not JSON.*a string needs its quotes"):
+        read_data("hello")
+    with pytest.raises(UsageError, match=r"/none\.json: cannot be read: No such file"):
+        read_data(f"@{tmp_path}/none.json")
+
+
+def test_what_does_not_fit_the_schema_is_named() -> None:
+    number = Validator({"type": "object", "properties": {"n": {"type": "number"}}})
+    it = step(Kind.EVENT, subscribes=("a",), input=number)
+
+    assert misfits(it, {"data": ("json", b'{"n": 1}')}) == []
+    (said,) = misfits(it, {"data": ("json", b'{"n": "x"}')})
+    assert said.startswith("the data does not fit its schema: n")
+    assert misfits(step(Kind.CRON), {}) == []
+
+
+# --- what is told
+
+
+def run_of(outcome: Outcome, kind: Kind = Kind.EVENT, **trace: Any) -> report.Run:
+    span = Span("a" * 32, "It", "event", "python")
+    span.add("emit", "done", "e1", 2048)
+    span.finish(outcome.status)
+    span.ended_at = span.started_at + 12_340
+    return report.Run(step(kind), span, outcome, trace)
+
+
+def test_the_story_tells_how_it_went_and_what_was_emitted() -> None:
+    found = run_of(Outcome("ok", ("json", b"1")))
+
+    assert report.story(found, BARE, followed=False).splitlines() == [
+        "✔ It  12.3 ms",
+        "  emitted done  2.0 kB",
+        f"  trace {'a' * 32}",
+    ]
+    assert report.result(found) == "1\n"
+    assert found.ok
+
+
+def test_the_story_of_a_failure_shows_the_authors_frames() -> None:
+    frame = {"file": "steps/it.step.py", "line": 7, "function": "handler"}
+    error = {"type": "ValueError", "message": "no", "frames": [frame]}
+    found = run_of(Outcome("error", None, error))
+
+    lines = report.story(found, BARE, followed=False).splitlines()
+    assert lines[:3] == [
+        "✖ It error  12.3 ms",
+        "  ValueError: no",
+        "    at handler (steps/it.step.py:7)",
+    ]
+    assert report.result(found) == "" and not found.ok
+
+
+def test_what_followed_is_told_as_a_tree() -> None:
+    spans = [
+        {"name": "It", "depth": 0, "status": "ok", "attempt": 1, "duration_ms": 1.0},
+        {"name": "Next", "depth": 1, "status": "ok", "attempt": 1, "duration_ms": 2.0},
+        {"name": "Last", "depth": 2, "status": "error", "attempt": 2, "duration_ms": 3.5,
+         "error": {"message": "boom"}},
+    ]  # fmt: skip
+    found = run_of(Outcome("ok"), status="error", spans=spans)
+
+    assert report.story(found, BARE, followed=True).splitlines()[2:4] == [
+        "  ✔ Next  2 ms",
+        "    ✖ Last (attempt 2)  3.5 ms  boom",
+    ]
+    assert found.went_well and not found.ok
+
+
+def test_an_answer_is_its_body_and_a_server_error_a_failure() -> None:
+    text = run_of(Outcome("ok", {"status": 200, "body": ("text", b"hi")}), Kind.API)
+    assert report.result(text) == "hi\n" and text.ok
+    data = run_of(Outcome("ok", {"status": 404, "body": ("bytes", b"\0\1")}), Kind.API)
+    assert report.result(data) == "2 B of binary data\n" and data.ok
+    failed = run_of(Outcome("ok", {"status": 500, "body": None}), Kind.API)
+    assert report.result(failed) == "" and not failed.ok
+
+
+# --- with a runner
+
+
+def test_one_step_runs_alone(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    words = ["run", "greet", "--dir", str(project), "--param", "name=ann", "--query", "a=1"]
+    assert cli.main([*words, "--data", '{"loud": true}']) == 0
+
+    out, err = capsys.readouterr()
+    assert json.loads(out) == {"hello": "ann", "body": {"loud": True}, "query": {"a": "1"}}
+    assert "Greet greeting name=ann" in err
+    assert "✔ Greet 201" in err and "emitted greeted" in err
+    assert "Count" not in err
+
+
+def test_the_flow_goes_on_when_followed(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    words = ["run", "Greet", "--dir", str(project), "--follow", "--json"]
+    assert cli.main([*words, "--param", "name=ann", "--data", '{"loud": 3}']) == 0
+
+    out, err = capsys.readouterr()
+    told = json.loads(out)
+    assert [(span["name"], span["depth"]) for span in told["spans"]] == [("Greet", 0), ("Count", 1)]
+    assert told["emitted"][0]["topic"] == "greeted"
+    assert "the body does not fit its schema: loud" in err
+
+
+def test_a_failure_further_on_is_a_failure(
+    project: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = ["run", "Greet", "--dir", str(project), "--param", "name=nobody"]
+    assert cli.main(words) == 0
+    assert cli.main([*words, "--follow"]) == 1
+    assert "✖ Count" in capsys.readouterr().err
+
+
+def test_state_is_the_projects_own(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for count in (1, 2):
+        words = ["run", "steps/count.step.py", "--dir", str(project), "--data", '{"name": "bob"}']
+        assert cli.main(words) == 0
+        assert capsys.readouterr().out == f"{count}\n"
+
+
+def test_steps_that_cannot_run_are_refused_with_the_reason(
+    project: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (project / "steps" / "bad.step.py").write_text(BAD)
+    for name, said in {
+        "Gret": 'there is no step "Gret"; did you mean "Greet"?',
+        "zzzzzz": "there are: Count, Door, Greet",
+        "Door": "is a noop step: it has no handler to run",
+        "bad": "steps/bad.step.py cannot run\n✖ steps/bad.step.py:1",
+    }.items():
+        assert cli.main(["run", name, "--dir", str(project)]) == 2
+        assert said in capsys.readouterr().err
+
+
+def test_steps_are_listed_with_their_problems(
+    project: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert cli.main(["steps", str(project)]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0].split() == ["KIND", "NAME", "TRIGGER", "EMITS", "FILE"]
+    assert lines[1].split() == ["event", "Count", "greeted", "steps/count.step.py"]
+    assert lines[3].split() == ["api", "Greet", "POST", "/greet/:name", "greeted",
+                                "steps/greet.step.py"]  # fmt: skip
+
+    (project / "steps" / "bad.step.py").write_text(BAD)
+    assert cli.main(["steps", str(project)]) == 1
+    text = capsys.readouterr().out
+    assert "nothing_of_that_name" in text and "1 error" in text
+    assert not (project / ".stepweave").exists()
+
+
+def test_steps_are_listed_as_json(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(["steps", str(project), "--json"]) == 0
+
+    told = json.loads(capsys.readouterr().out)
+    assert [item["name"] for item in told["steps"]] == ["Count", "Door", "Greet"]
+    assert told["ok"] and told["steps"][2]["config"]["path"] == "/greet/:name"
