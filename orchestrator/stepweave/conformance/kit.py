@@ -15,8 +15,9 @@ import msgpack
 
 from stepweave.conformance import driver, patterns, scenario
 from stepweave.conformance.fixtures import Fixtures
-from stepweave.conformance.player import Failed, Player, Restart
+from stepweave.conformance.player import Player, Restart
 from stepweave.conformance.report import Report, Result, Status
+from stepweave.conformance.session import Failed, Session
 
 __all__ = ["Command", "Kit"]
 
@@ -41,9 +42,9 @@ class Kit:
         self._report = report
         self._trace: driver.Trace | None = report.tracer() if trace else None
         self._defaults = scenario.defaults()
-        self._shared: Player | None = None
+        self._shared: Session | None = None
         self._capabilities: frozenset[str] = frozenset()
-        self._players: set[Player] = set()
+        self._sessions: set[Session] = set()
         self._projects = 0
 
     async def run(self, scenarios: Sequence[scenario.Scenario]) -> None:
@@ -56,8 +57,8 @@ class Kit:
                     await self._play_all(scenarios)
                 finally:
                     with anyio.CancelScope(shield=True):
-                        for player in list(self._players):
-                            await self._discard(player)
+                        for session in list(self._sessions):
+                            await self._discard(session)
 
     async def _play_all(self, scenarios: Sequence[scenario.Scenario]) -> None:
         try:
@@ -82,60 +83,59 @@ class Kit:
                 needed = name in self._defaults.required
                 status: Status = "failed" if needed else "skipped"
                 return Result(item.name, item.spec, status, f"there is no fixture {name}")
-        player: Player | None = None
-        before = 0
+        session: Session | None = None
         try:
-            player = await self._player(item)
-            before = len(player.child.stderr)
-            player = await self._perform(item, player)
-            await player.quiet()
+            session = await self._session(item)
+            await self._perform(item, session)
+            await session.quiet()
         except _NotReady as error:
-            await self._discard(player)
+            await self._discard(session)
             return Result(item.name, item.spec, "failed", str(error), error.stderr)
         except Failed as error:
-            assert player is not None
-            stderr = player.child.stderr[before:]
-            await self._discard(player)
+            assert session is not None
+            stderr = session.stderr
+            await self._discard(session)
             return Result(item.name, item.spec, "failed", str(error), stderr)
-        if item.fresh or player.child.ended:
-            await self._discard(player)
+        if item.fresh or session.child.ended:
+            await self._discard(session)
         return Result(item.name, item.spec, "passed")
 
-    async def _perform(self, item: scenario.Scenario, player: Player) -> Player:
-        """Play the script, on a new process from where it asks for one; give the last."""
-        scope = patterns.Scope(player.project.path, item.row)
-        acts = item.script
+    async def _perform(self, item: scenario.Scenario, session: Session) -> None:
+        """Load the steps and play the script, on a new process from where it asks for one."""
+        session.begin()
         for step in item.steps:
-            await player.load(step)
-        while True:
+            await session.load(step)
+        player = Player(session, patterns.Scope(session.project.path, item.row))
+        acts = item.script
+        while acts:
             try:
-                await player.play(acts, scope)
-                return player
+                await player.play(acts)
+                return
             except Restart as again:
                 acts = again.rest
-                await player.restart(await self._spawn(player.project.root))
+                await session.restart(await self._spawn(session.project.root))
 
-    async def _player(self, item: scenario.Scenario) -> Player:
+    async def _session(self, item: scenario.Scenario) -> Session:
         if item.fresh:
             return await self._start(item.handshake)
         if self._shared is None or self._shared.child.ended:
             self._shared = await self._start({})
         return self._shared
 
-    async def _start(self, handshake: Mapping[str, Any] | None) -> Player:
+    async def _start(self, handshake: Mapping[str, Any] | None) -> Session:
         """A new child in a project of its own, shaken hands with unless the script does that."""
         self._projects += 1
         project = self._command.fixtures.project(self._folder / f"project-{self._projects}")
         child = await self._spawn(project.root)
-        player = Player(child, project, self._defaults, self._command.limit_s)
-        self._players.add(player)
+        session = Session(child, project, self._defaults, self._command.limit_s)
+        self._sessions.add(session)
         if handshake is not None:
             try:
-                await player.shake_hands(handshake)
+                await session.shake_hands(handshake)
             except Failed as error:
-                await self._discard(player)
+                await self._discard(session)
                 raise _NotReady(str(error), child.stderr) from error
-        return player
+        return session
 
     async def _spawn(self, root: Path) -> driver.Child:
         try:
@@ -161,12 +161,12 @@ class Kit:
             "STEPWEAVE_MSGPACK": str(Path(msgpack.__file__).resolve().parents[1]),
         }
 
-    async def _discard(self, player: Player | None) -> None:
-        if player is not None:
-            if player is self._shared:
+    async def _discard(self, session: Session | None) -> None:
+        if session is not None:
+            if session is self._shared:
                 self._shared = None
-            self._players.discard(player)
-            await player.child.kill()
+            self._sessions.discard(session)
+            await session.child.kill()
 
 
 class _NotReady(Exception):
