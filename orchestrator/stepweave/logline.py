@@ -51,7 +51,8 @@ def render(record: Record, paint: Paint, *, fields: bool = True) -> str:
         paint(f"{level.upper():<5}", _LEVEL_CODES.get(level, 34)),
     ]
     if record.trace_id:
-        parts.append(paint.dim(record.trace_id[:8]))
+        # The end of an id: its beginning is the time, which all of a minute share.
+        parts.append(paint.dim(record.trace_id[-8:]))
     if record.step:
         parts.append(paint(plain(record.step), 1, 36))
     message = plain(record.message).replace("\n", "\n  ")

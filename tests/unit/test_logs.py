@@ -205,7 +205,7 @@ def test_a_record_is_one_line_with_short_fields_on_it() -> None:
     line = render(record("Paid", orderId="o-1", amount=12.5, note="two words", ok=True), BARE)
 
     assert line[0] == "[" and line[13:] == (
-        '] INFO  4bf92f35 Pay Paid orderId=o-1 amount=12.5 note="two words" ok=true'
+        '] INFO  0e0e4736 Pay Paid orderId=o-1 amount=12.5 note="two words" ok=true'
     )
 
 

@@ -89,7 +89,7 @@ def _stored(
         in_logs = "SELECT 1 FROM logs WHERE logs.trace_id = traces.trace_id AND message LIKE ?"
         where.add(
             f"(hex(trace_id) LIKE ? ESCAPE '\\' OR {in_spans} OR EXISTS ({in_logs} ESCAPE '\\'))",
-            like[1:],
+            like,
             like,
             quoted,
             like,

@@ -173,7 +173,7 @@ class TraceStore:
         """Traces, newest first: those that began before `before` and not before `since` (Unix ms).
 
         `steps`: at least one of these took part. `text` is looked for in names, topics, routes,
-        payload previews, errors and log messages, and at the start of trace ids.
+        payload previews, errors, log messages and trace ids.
         """
         wanted = listing.TraceFilter(
             limit, before, since, status, None if steps is None else list(steps), text,
