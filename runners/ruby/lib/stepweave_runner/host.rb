@@ -1,0 +1,236 @@
+# frozen_string_literal: true
+
+require_relative "crew"
+require_relative "failure"
+require_relative "invocations"
+require_relative "loader"
+require_relative "logs"
+require_relative "output"
+require_relative "peer"
+require_relative "version"
+
+module StepweaveRunner
+  # Serves what the orchestrator asks (SPEC 9).
+  #
+  # 1. The main thread reads. It answers itself what takes no time.
+  # 2. Everything that runs user code is a job of the crew.
+  class Host
+    PROTOCOL = 1
+
+    # Requests that the orchestrator may have open. Handlers that wait cost a thread each.
+    WINDOW = 256
+
+    CAPABILITIES = %w[concurrent cancel reload console authorize].freeze
+
+    INITIALIZE = {"protocol" => Array, "root" => String, "max_frame" => Integer, "window" => Integer}.freeze
+    INVOKE = {"step" => String, "revision" => Integer, "kind" => String, "input" => Hash}.freeze
+    KINDS = {"api" => true, "event" => true, "cron" => true}.freeze
+
+    # Requests that are jobs, and the fields they need.
+    JOBS = {
+      "load" => {"step" => String, "path" => String, "revision" => Integer},
+      "unload" => {"step" => String},
+      "changed" => {"paths" => Array},
+      "authorize" => {"step" => String, "kind" => String},
+      "shutdown" => {"grace_ms" => Numeric}
+    }.freeze
+
+    WORDS = {
+      String => "text", Integer => "an integer", Numeric => "a number", Array => "a list", Hash => "a map"
+    }.freeze
+
+    def initialize(connection)
+      @connection = connection
+      @peer = Peer.new(connection)
+      @logs = Logs.new(@peer)
+      @crew = Crew.new(method(:perform), connection.method(:flush))
+      @ready = false
+      @stopping = false
+    end
+
+    # Runs until the orchestrator is gone; does not return.
+    def run
+      make_room
+      Console.capture
+      @connection.on_gone = -> { exit!(0) }
+      guard_forks
+      @peer.serve(self)
+      # After a shutdown there is time for what user code has asked for with at_exit.
+      @stopping ? exit(0) : exit!(0)
+    rescue Malformed => e
+      STDERR.write("protocol_error: #{e.message}\n")
+      exit!(1)
+    end
+
+    # Whether handlers run, which may have left frames to be flushed.
+    def busy? = @ready && @invocations.any?
+
+    # Takes a request from the reader.
+    def request(id, method, params)
+      return first(id, method, params) unless @ready
+
+      if method == "invoke" then accept(id, params)
+      elsif method == "ping" then @peer.answer(id, {})
+      elsif JOBS.key?(method)
+        @stopping = true if method == "shutdown"
+        @crew.add([id, method, params])
+      elsif method == "initialize" then refuse(id, "invalid_params", "initialize has been answered already")
+      else refuse(id, "unknown_method", "the Ruby runner does not serve #{method}")
+      end
+    end
+
+    # Takes a notification from the reader.
+    def notification(method, params)
+      @invocations.cancel(params["id"], params["reason"].to_s) if method == "cancel" && @ready
+    end
+
+    private
+
+    def refuse(id, code, message) = @peer.refuse(id, {"code" => code, "message" => message})
+
+    def first(id, method, params)
+      return refuse(id, "not_initialized", "#{method} came before initialize") unless method == "initialize"
+
+      @peer.answer(id, begin_session(params))
+      @ready = true
+    rescue StepweaveError => e
+      refuse(id, e.code, e.message)
+    end
+
+    def accept(id, params)
+      return refuse(id, "shutting_down", "the Ruby runner is stopping") if @stopping
+
+      @crew.add([id, "invoke", params, @invocations.open(id)])
+    end
+
+    # Does one job, in a thread of the crew.
+    def perform(job)
+      id, method, params, scope = job
+      return invoke(scope, params) if scope
+
+      need(params, JOBS[method])
+      @peer.answer(id, __send__(method, params))
+    rescue Refused => e
+      @peer.refuse(id, e.error)
+    rescue StepweaveError => e
+      refuse(id, e.code, e.message)
+    rescue SystemExit => e
+      leave(e)
+    rescue Exception => e # rubocop:disable Lint/RescueException
+      @peer.refuse(id, @failure.describe(e, "internal"))
+    ensure
+      # A child that a handler forked, and that came to the handler's end.
+      exit!(0) if @connection.abandoned?
+    end
+
+    # `initialize`
+    def begin_session(params)
+      need(params, INITIALIZE)
+      oldest, newest = params["protocol"]
+      unless PROTOCOL.between?(oldest, newest)
+        message = "the orchestrator speaks protocol #{oldest} to #{newest}, this runner #{PROTOCOL} to #{PROTOCOL}"
+        raise StepweaveError.new("unsupported_version", message)
+      end
+
+      @connection.peer_max_size = params["max_frame"]
+      @peer.window = params["window"]
+      @failure = Failure.new(params["root"])
+      @loader = Loader.new(params["root"], @failure)
+      @invocations = Invocations.new(@peer, @logs, @failure, method(:leave))
+      introduction
+    end
+
+    def introduction
+      {
+        "protocol" => PROTOCOL,
+        "runner" => {
+          "name" => "ruby", "version" => VERSION, "language" => "ruby", "language_version" => RUBY_VERSION,
+          "msgpack" => Msgpack::NAME
+        },
+        "extensions" => [".rb"],
+        "max_frame" => @connection.max_size,
+        "window" => WINDOW,
+        "capabilities" => CAPABILITIES.to_h { |name| [name, true] }
+      }
+    end
+
+    def load(params)
+      @loader.load(params["step"], params["path"], params["revision"])
+    rescue Exception => e # rubocop:disable Lint/RescueException
+      raise Refused, @failure.describe_load(e, params["path"])
+    end
+
+    def unload(params)
+      @loader.unload(params["step"], params["revision"])
+      nil
+    end
+
+    def changed(params) = @loader.changed(params["paths"])
+
+    def invoke(scope, params)
+      need(params, INVOKE) unless invocation?(params)
+      step = @loader.find(params["step"], params["revision"])
+    rescue StepweaveError => e
+      @invocations.refuse(scope, {"code" => e.code, "message" => e.message})
+    else
+      @invocations.run(scope, step, params)
+    end
+
+    # Whether nothing is missing, without looking for what it is.
+    def invocation?(params)
+      String === params["step"] && Integer === params["revision"] && Hash === params["input"] && KINDS.key?(params["kind"])
+    end
+
+    def authorize(params)
+      step = @loader.find(params["step"], params["revision"])
+      input = Values.decode(params["input"])
+      Values.encode(step.authorize(params["kind"], input))
+    rescue StepweaveError, Refused, SystemExit
+      raise
+    rescue Exception => e # rubocop:disable Lint/RescueException
+      raise Refused, @failure.describe(e)
+    end
+
+    def shutdown(params)
+      @invocations.wind_up(params["grace_ms"])
+    end
+
+    # Ends the process as `exit` does, once what was logged before is written.
+    def leave(exit)
+      exit!(exit.status) if @connection.abandoned?
+
+      @connection.flush_fully
+      Thread.main.raise(exit)
+    end
+
+    def need(params, fields)
+      fields.each do |name, kind|
+        next if kind === params[name]
+
+        raise StepweaveError.new("invalid_params", "#{name} must be #{WORDS[kind]}, but it is #{params[name].inspect}")
+      end
+    end
+
+    # Grows Ruby's heap once, which it keeps. A heap that small handlers just fit in is collected every
+    # few hundred calls, which took a fifth of their time.
+    def make_room
+      Array.new(40_000) { Object.new }
+      nil
+    end
+
+    # The wire is not for children that a handler forks.
+    def guard_forks
+      connection = @connection
+      Process.singleton_class.prepend(Module.new do
+        define_method(:_fork) do
+          pid = super()
+          if pid.zero?
+            connection.abandon
+            ThreadGroup::Default.add(Thread.current)
+          end
+          pid
+        end
+      end)
+    end
+  end
+end

@@ -1,0 +1,88 @@
+# frozen_string_literal: true
+
+require_relative "failure"
+require_relative "gems"
+require_relative "imports"
+require_relative "schemas"
+require_relative "step"
+require_relative "values"
+
+module StepweaveRunner
+  # Step files: run, read for their config and functions, kept by handle and revision.
+  #
+  # 1. Each file is loaded into a module of its own, so two steps may define the same names.
+  # 2. What they require is shared, and stays: a changed helper needs a new process.
+  # 3. Older revisions stay until they are unloaded.
+  class Loader
+    # `failure` knows the project's folder.
+    def initialize(root, failure)
+      @failure = failure
+      @imports = Imports.new(failure)
+      @imports.install
+      @steps = Hash.new { |hash, handle| hash[handle] = {} }
+      @paths = {}
+      @turn = Mutex.new
+      $LOAD_PATH.push(root, File.join(root, "lib"))
+      Gems.autoload
+    end
+
+    # Runs a step file and returns the answer to `load`. Raises what the file raises.
+    def load(handle, path, revision)
+      @turn.synchronize do
+        @paths[handle] = path
+        raise LoadError, Gems.problem if Gems.problem
+
+        step = Step.new(handle, revision, path, run(path))
+        answer = describe(step)
+        @steps[handle][revision] = step
+        answer
+      end
+    end
+
+    # Forgets one revision of a step, or all of them. What is not there is no error.
+    def unload(handle, revision)
+      @turn.synchronize do
+        @steps[handle].delete(revision)
+        @steps[handle].clear if revision.nil?
+        next unless @steps[handle].empty?
+
+        @steps.delete(handle)
+        @paths.delete(handle)
+      end
+    end
+
+    # Which steps the files reach, and whether a new process is needed because what they held is
+    # loaded for good.
+    def changed(paths)
+      files = paths.map { |path| @imports.real(path) }
+      steps = @paths.select { |_, path| @imports.reached_from(path).intersect?(files) }.keys
+      restart = files.any? { |file| $LOADED_FEATURES.include?(file) } || paths.any? { |path| Gems.decides?(path) }
+      {"steps" => steps, "restart" => restart}
+    end
+
+    # The step with this handle and revision, or with the newest one. Raises unknown_step or stale_revision.
+    def find(handle, revision)
+      revisions = @steps.fetch(handle) { raise StepweaveError.new("unknown_step", "no step #{handle} is loaded") }
+      revision ||= revisions.keys.max
+      revisions.fetch(revision) do
+        raise StepweaveError.new("stale_revision", "revision #{revision} of #{handle} is not loaded")
+      end
+    end
+
+    private
+
+    def run(path)
+      @imports.forget(path)
+      definitions = Module.new
+      Kernel.load(path, definitions)
+      definitions
+    end
+
+    def describe(step)
+      config, warnings = Schemas.convert(step.config)
+      watch = @imports.reached_from(step.path).filter_map { |file| @failure.within_root(file) }
+      watch << step.path unless watch.include?(step.path)
+      {"config" => Values.encode_json(config), "exports" => step.exports, "warnings" => warnings, "watch" => watch.sort}
+    end
+  end
+end

@@ -1,0 +1,44 @@
+# frozen_string_literal: true
+
+require_relative "values"
+
+module StepweaveRunner
+  # What handlers are given: an HTTP request, an event's data, a tick of the clock.
+  #
+  # A request has body, rawBody (the body's text), headers, pathParams, queryParams, method and path,
+  # read by text, symbol or method in either spelling.
+  class Request < Record
+    # The first argument of a handler. Raises invalid_payload for data that cannot be read.
+    def self.read(kind, given)
+      case kind
+      when "event" then Values.decode(given["data"])
+      when "api" then from(given)
+      else Record.wrap(given)
+      end
+    end
+
+    def self.from(given)
+      payload = given["body"]
+      request = new
+      request["body"] = payload.nil? ? Record.new : Values.decode(payload)
+      request["rawBody"] = raw(payload)
+      request["headers"] = Record.wrap(given["headers"] || {})
+      request["pathParams"] = Record.wrap(given["params"] || {})
+      request["queryParams"] = Record.wrap(given["query"] || {})
+      request["method"] = given["method"]
+      request["path"] = given["path"]
+      request
+    end
+
+    # Bytes stay bytes, since a handler may have them as the body.
+    def self.raw(payload)
+      return "" if payload.nil?
+
+      payload[0] == "bytes" ? payload[1].dup.force_encoding(Encoding::UTF_8) : payload[1]
+    end
+    private_class_method :from, :raw
+
+    # `request.method` is the HTTP method; with a name it is Ruby's own.
+    def method(*name) = name.empty? ? self["method"] : super
+  end
+end

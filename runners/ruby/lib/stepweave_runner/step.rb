@@ -1,0 +1,142 @@
+# frozen_string_literal: true
+
+require_relative "call"
+require_relative "errors"
+
+module StepweaveRunner
+  # One revision of a step file, as it was loaded: its config and functions.
+  class Step
+    GUARDS = %w[canAccess can_access].freeze
+    AUTHENTICATORS = %w[streamAuth stream_auth].freeze
+
+    attr_reader :handle, :revision, :path, :flows, :config
+
+    # `definitions` is the module that holds what the file defines.
+    def initialize(handle, revision, path, definitions)
+      @handle = handle
+      @revision = revision
+      @path = path
+      @definitions = definitions
+      @world = world(definitions)
+      @given = read_config
+      @middleware = Array(value("middleware")).map { |function| callable(function) }
+      @handler = constant(:HANDLER)
+      @flows = Array(value("flows")).map(&:to_s).freeze
+      @taken = taken
+      @config = @given.reject { |key, _| ["middleware", *GUARDS, *AUTHENTICATORS].include?(key.to_s) }
+    end
+
+    # Which functions the file has, in the words of the protocol.
+    def exports
+      found = []
+      found << "handler" if handler?
+      found << "canAccess" if can_access
+      found << "middleware" unless @middleware.empty?
+      found
+    end
+
+    def handler? = @handler || defines?(:handler)
+
+    # Runs the handler, in the middle of its middleware. A cron handler with one parameter takes the
+    # context, any other the input.
+    def run(kind, input, context)
+      return call(kind, input, context) if @middleware.empty?
+
+      through(@middleware, 0, input, context) { |request| call(kind, request, context) }
+    end
+
+    # Asks the author's function whether a client may subscribe (canAccess), or who it is (streamAuth).
+    # Raises Refused if the file has no such function.
+    def authorize(kind, input)
+      case kind
+      when "canAccess" then !!ask(can_access, kind, input["subscription"], input["auth"])
+      when "streamAuth" then ask(function(AUTHENTICATORS), kind, input)
+      else raise StepweaveError.new("invalid_params", "kind must be canAccess or streamAuth, but it is #{kind}")
+      end
+    end
+
+    private
+
+    # An object with the file's methods. Its class stays the same for all runs, so that Ruby can cache.
+    def world(definitions)
+      name = @path
+      Class.new do
+        include definitions
+
+        define_method(:inspect) { name }
+      end.new
+    end
+
+    def read_config
+      given = constant(:CONFIG)
+      given = @world.send(:config) if given.nil? && defines?(:config)
+      given = given.call while given.respond_to?(:call)
+      given = given.to_h if !given.nil? && !given.is_a?(Hash) && given.respond_to?(:to_h)
+      return given if given.is_a?(Hash)
+
+      raise LoadError, "the file has no config: define a method config that returns a hash, or a constant CONFIG" if given.nil?
+
+      raise LoadError, "config must be a hash, but it is a #{given.class}"
+    end
+
+    # Each run has an object of its own for instance variables.
+    def call(kind, input, context)
+      function = @handler
+      if @taken == 2
+        function ? function.call(input, context) : @world.dup.send(:handler, input, context)
+      elsif @taken == 1
+        given = kind == "cron" ? context : input
+        function ? function.call(given) : @world.dup.send(:handler, given)
+      else
+        function ? function.call : @world.dup.send(:handler)
+      end
+    end
+
+    def through(functions, index, request, context, &handler)
+      return yield(request) if index == functions.size
+
+      following = lambda do |changed = request, *|
+        through(functions, index + 1, changed, context, &handler)
+      end
+      Call.with(functions[index], request, context, following)
+    end
+
+    def taken
+      return 2 unless handler?
+
+      Call.takes(@handler || @world.method(:handler), 2)
+    end
+
+    def can_access = function(GUARDS)
+
+    def ask(function, kind, *arguments)
+      raise Refused.handler("MissingHandler", "#{@handle} has no #{kind}") if function.nil?
+
+      Call.with(function, *arguments)
+    end
+
+    def function(names)
+      given = names.filter_map { |name| value(name) }.first
+      return callable(given) if given
+
+      name = names.find { |candidate| defines?(candidate) }
+      name && @world.method(name)
+    end
+
+    # A middleware may be named by a symbol.
+    def callable(function)
+      return @world.method(function) if function.is_a?(Symbol) || function.is_a?(String)
+      return function if function.respond_to?(:call)
+
+      raise LoadError, "the config names a function, but #{function.inspect} cannot be called"
+    end
+
+    def value(name) = @given.fetch(name) { @given[name.to_sym] }
+
+    def defines?(name) = @definitions.method_defined?(name) || @definitions.private_method_defined?(name)
+
+    def constant(name)
+      @definitions.const_get(name, false) if @definitions.const_defined?(name, false)
+    end
+  end
+end

@@ -1,0 +1,58 @@
+# frozen_string_literal: true
+
+require_relative "support/helper"
+require_relative "support/fake_scope"
+
+class ContextTest < Minitest::Test
+  include StepweaveRunner
+
+  Loaded = Struct.new(:flows)
+
+  def setup
+    @scope = FakeScope.new("emit" => {"event" => "e1"})
+    params = {"trace" => Child::TRACE, "attempt" => 2, "deadline_ms" => 300}
+    @context = Context.new(@scope, Loaded.new(%w[kit second]), params)
+  end
+
+  def test_each_name_has_every_spelling
+    %w[logger state streams flows attempt].each do |name|
+      assert_same @context.public_send(name), @context[name.to_sym]
+      assert_same @context.public_send(name), @context[name]
+      assert_same @context.public_send(name), @context.fetch(name)
+    end
+    trace = "0af7651916cd43dd8448eb211c80319c"
+    assert_equal [trace] * 5, [@context.trace_id, @context.traceId, @context[:trace_id], @context["traceId"], @context[:traceId]]
+    assert_equal [%w[kit second], 2, 300], [@context.flows, @context.attempt, @context.deadline_ms]
+    refute_predicate @context, :cancelled?
+  end
+
+  def test_emit_is_a_method_and_something_to_call
+    assert_same @context[:emit], @context.emit
+    @context.emit(topic: "t", data: 1)
+    @context.emit({"topic" => "t", "data" => 1})
+    @context.emit.call(topic: "t", data: 1)
+    @context[:emit].call({topic: "t", data: 1})
+    assert_equal [["emit", {"topic" => "t", "data" => json(1)}]] * 4, @scope.calls
+  end
+
+  def test_it_can_be_taken_apart
+    @context => {logger:, state:, trace_id:}
+    assert_equal [@context.logger, @context.state, @context.trace_id], [logger, state, trace_id]
+    assert_same logger, @context.to_h[:logger]
+  end
+
+  def test_middleware_may_add_entries
+    @context[:user] = {name: "ann"}
+    assert_equal ["ann"] * 3, [@context[:user][:name], @context["user"][:name], @context.user[:name]]
+    assert_equal "ann", @context.dig(:user, :name)
+    assert @context.key?(:user)
+    assert_respond_to @context, :user
+  end
+
+  def test_an_unknown_name_is_nil_or_an_error
+    assert_nil @context[:nothing]
+    assert_equal 1, @context.fetch(:nothing, 1)
+    assert_raises(KeyError) { @context.fetch(:nothing) }
+    assert_raises(NoMethodError) { @context.nothing }
+  end
+end

@@ -1,0 +1,62 @@
+# frozen_string_literal: true
+
+require_relative "support/helper"
+require_relative "support/fake_scope"
+
+class EmitterTest < Minitest::Test
+  include StepweaveRunner
+
+  def setup
+    @scope = FakeScope.new("emit" => {"event" => "e1"})
+    @emit = Emitter.new(@scope)
+  end
+
+  def test_every_way_to_call_it_does_the_same
+    @emit.call(topic: "t", data: {n: 1})
+    @emit.call({topic: "t", data: {n: 1}})
+    @emit.call({"topic" => "t", "data" => {"n" => 1}})
+    @emit.call("topic" => "t", "data" => {n: 1})
+    @emit.(topic: "t", data: {n: 1})
+    @emit[topic: "t", data: {n: 1}]
+    [{topic: "t", data: {n: 1}}].each(&@emit)
+    assert_equal [["emit", {"topic" => "t", "data" => json({n: 1})}]], @scope.calls.uniq
+    assert_equal 7, @scope.calls.size
+  end
+
+  def test_it_gives_the_events_id
+    assert_equal ["e1", "e1"], [@emit.call(topic: "t")["event"], @emit.call(topic: :t).event]
+  end
+
+  def test_no_data_and_data_that_is_nil_differ
+    @emit.call(topic: "t")
+    @emit.call(topic: "t", data: nil)
+    assert_equal [nil, json(nil)], @scope.calls.map { |_, params| params["data"] }
+  end
+
+  def test_options_travel_under_all_their_names
+    at = Time.utc(2030, 1, 1)
+    assert_equal({"id" => "once", "group" => "g"}, options(id: "once", group: "g"))
+    assert_equal({"group" => "7"}, options(message_group_id: 7))
+    assert_equal({"group" => "g"}, options("messageGroupId" => "g"))
+    assert_equal({"delay_ms" => 1500}, options(delay: 1500))
+    assert_equal({"delay_ms" => 2000}, options(delay_seconds: 2))
+    assert_equal({"delay_ms" => 250}, options("delaySeconds" => 0.25))
+    assert_equal [{"at" => 1_893_456_000_000}] * 4,
+      [options(at: at), options(at: at.to_i * 1000), options(at: "2030-01-01T00:00:00Z"), options(at: DateTime.new(2030, 1, 1))]
+  end
+
+  def test_a_missing_topic_is_named
+    [-> { @emit.call }, -> { @emit.call({}) }, -> { @emit.call(data: 1) }, -> { @emit.call(topic: "") }].each do |call|
+      error = assert_raises(TypeError, &call)
+      assert_includes error.message, 'emit.call(topic: "order.created", data: {…})'
+    end
+    assert_empty @scope.calls
+  end
+
+  private
+
+  def options(given)
+    @emit.call({topic: "t"}.merge(given))
+    @scope.calls.last[1].except("topic", "data")
+  end
+end

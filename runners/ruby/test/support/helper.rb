@@ -1,0 +1,44 @@
+# frozen_string_literal: true
+
+require "json"
+require "minitest/autorun"
+require "tmpdir"
+require_relative "../../lib/stepweave_runner"
+require_relative "child"
+require_relative "project"
+
+# A warning about the runner's own files is a failure.
+module Warning
+  def self.warn(message, **)
+    raise message if message.include?("/runners/ruby/")
+
+    super
+  end
+end
+
+RUNNER = File.expand_path("../..", __dir__)
+# As in a step file, Set and the like need no require.
+StepweaveRunner::Gems.autoload
+
+VECTORS = File.expand_path("../../protocol/vectors", RUNNER)
+
+def vectors(name) = JSON.parse(File.read(File.join(VECTORS, name)))
+
+# A value in the tagged form of the vectors.
+def untagged(tagged)
+  kind, value = tagged.first
+  case kind
+  when "nil", "bool", "str" then value
+  when "int" then Integer(value)
+  when "float" then Float(value)
+  when "bin" then [value].pack("H*")
+  when "array" then value.map { |item| untagged(item) }
+  when "map" then value.to_h { |key, item| [untagged(key), untagged(item)] }
+  else raise "unknown tag #{kind}"
+  end
+end
+
+# Waits until the block says so. There is no limit: whoever runs the tests has one.
+def eventually
+  Thread.pass until yield
+end
