@@ -88,6 +88,13 @@ def test_every_command_explains_itself_with_examples(
     assert capsys.readouterr().out == text
 
 
+@pytest.mark.parametrize("name", cli.COMMANDS)
+def test_every_command_is_documented(name: str) -> None:
+    text = (Path(__file__).parents[2] / "docs" / "operating.md").read_text("utf-8")
+
+    assert f"\n### `stepweave {name}" in text
+
+
 def test_an_unknown_command_is_refused_with_the_nearest(
     capsys: pytest.CaptureFixture[str],
 ) -> None:

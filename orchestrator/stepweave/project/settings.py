@@ -100,15 +100,13 @@ class Traces:
 class Runner:
     """`[runners.<name>]`: the children of one language. None leaves a choice to its runner.json.
 
-    A language that Stepweave does not ship needs `path` (the folder of its runner.json) or
-    `command` with `extensions`. `window` is the most calls that one child runs at once.
+    A language that Stepweave does not ship needs `path`, the folder of its runner.json, relative
+    to the project. `window` is the most calls that one child runs at once.
     """
 
     processes: int = _setting(1, values.integer(1, 256))
     interpreter: str | None = _setting(None, values.optional(values.text))
     path: str | None = _setting(None, values.optional(values.text))
-    command: tuple[str, ...] = _setting((), values.texts)
-    extensions: tuple[str, ...] = _setting((), values.texts)
     window: int = _setting(256, values.integer(1, 100_000))
     start_timeout_s: float = _setting(30.0, values.seconds(0.001))
     restart_base_s: float = _setting(0.1, values.seconds(0.0))
