@@ -74,17 +74,16 @@ class Call:
         kind: CallKind,
         input: dict[str, Any],
         span: Span,
-        traceparent: str,
         on_done: Callable[[Outcome], None],
-        *,
         attempt: int = 1,
         deadline: float | None = None,
+        suspect: int = 0,
     ) -> None:
         self.step = step
         self.kind = kind
         self.input = input
         self.span = span
-        self.traceparent = traceparent
+        self.traceparent = span.traceparent
         self.on_done = on_done
         self.attempt = attempt
         self.deadline = deadline
@@ -94,7 +93,7 @@ class Call:
         self.runner: Any = None
         self.request_id = 0
         self.wrote = 0
-        self.suspect = 0
+        self.suspect = suspect
         """How many runners died while they ran this work; a suspect runs apart from others."""
 
     def remaining_ms(self) -> int | None:

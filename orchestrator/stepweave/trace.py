@@ -66,8 +66,12 @@ class TraceParent(NamedTuple):
 
 
 def new_trace_id() -> str:
-    """32 hex digits, never all zero."""
-    return f"{_bits(128) or 1:032x}"
+    """32 hex digits: 12 for the Unix ms and 20 at random, so that ids grow with time.
+
+    An index of ids that grow is written at its end alone; one of random ids is written all
+    over, which made a stored span three times as dear.
+    """
+    return f"{time.time_ns() // 1_000_000:012x}{_bits(80):020x}"
 
 
 def new_span_id() -> str:

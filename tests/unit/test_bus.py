@@ -260,4 +260,4 @@ def ignore(error: Exception | None, result: Any) -> None:
 def running(rig: Rig, source: Any) -> Call:
     """A call of a step, as if its handler were at work."""
     span = Span(new_trace_id(), source.name, "event", "python")
-    return Call(source, "event", {}, span, span.traceparent, lambda outcome: None)
+    return Call(source, "event", {}, span, lambda outcome: None)

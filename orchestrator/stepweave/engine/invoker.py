@@ -33,7 +33,6 @@ class Invoker:
     def __init__(self, runners: Runners, spans: SpanSink) -> None:
         self._runners = runners
         self._spans = spans
-        self.running: set[Call] = set()
 
     def invoke(
         self,
@@ -55,23 +54,11 @@ class Invoker:
         limit = step.infrastructure.handler.timeout_s if timeout_s is None else timeout_s
 
         def ended(outcome: Outcome) -> None:
-            self.running.discard(call)
             span.finish(outcome.status, error=outcome.error, output=_output(kind, outcome))
             done(call, outcome)
             self._spans.add_span(span)
 
-        call = Call(
-            step,
-            kind,
-            input,
-            span,
-            span.traceparent,
-            ended,
-            attempt=attempt,
-            deadline=time.monotonic() + limit,
-        )
-        call.suspect = suspect
-        self.running.add(call)
+        call = Call(step, kind, input, span, ended, attempt, time.monotonic() + limit, suspect)
         self._runners.dispatch(call)
         return call
 

@@ -61,7 +61,8 @@ class ApiSteps:
         given = head.get("traceparent")
         parent = parse_traceparent(given) if isinstance(given, str) else None
         trace_id = parent.trace_id if parent is not None else new_trace_id()
-        head_only = scope["method"] == "HEAD"
+        method = scope["method"]
+        head_only = method == "HEAD"
         try:
             body = await request.read_body(receive, head, self._max_body)
             content_type = head.get("content-type")
@@ -95,17 +96,19 @@ class ApiSteps:
             route=step.route,
             path=path,
         )
-        answer: asyncio.Future[Outcome] = self._loop.create_future()
+        answer: asyncio.Future[Reply] = self._loop.create_future()
 
-        def done(_call: Call, outcome: Outcome) -> None:
+        def done(call: Call, outcome: Outcome) -> None:
+            reply = self._reply(step, call, outcome)
+            span.http_status = reply.status
             if not answer.done():
-                answer.set_result(outcome)
+                answer.set_result(reply)
 
         call = self._invoker.invoke(
             step,
             "api",
             {
-                "method": scope["method"],
+                "method": method,
                 "path": path,
                 "params": params,
                 "query": query,
@@ -117,12 +120,10 @@ class ApiSteps:
         )
         self.served += 1
         try:
-            outcome = await answer
+            reply = await answer
         except asyncio.CancelledError:
             self._invoker.cancel(call, "client")
             raise
-        reply = self._reply(step, call, outcome)
-        span.http_status = reply.status
         if call.wrote and not self._store.synced(call.wrote):
             try:
                 await self._store.sync(call.wrote)

@@ -16,7 +16,13 @@ import msgpack
 
 import stepweave
 from stepweave.calls import Call, Outcome
-from stepweave.errors import ProtocolError, RunnerGone, RunnerUnavailable, StepweaveError
+from stepweave.errors import (
+    ProtocolError,
+    RunnerGone,
+    RunnerUnavailable,
+    ShuttingDown,
+    StepweaveError,
+)
 from stepweave.rpc import frame, messages
 from stepweave.rpc.peer import Peer, RequestHandler
 
@@ -95,6 +101,7 @@ class Child(asyncio.SubprocessProtocol):
         self.info: Mapping[str, Any] = {}
         self.ready = False
         self.draining = False
+        self.stopping = False
         self.adopted = False
         """Whether its pool counts it among its children, so that its end is to be made good."""
         self.started_at = time.monotonic()
@@ -173,6 +180,8 @@ class Child(asyncio.SubprocessProtocol):
             self.served += 1
             if error is None:
                 call.finish(Outcome("ok", result))
+            elif self.stopping and call.cancelled_at is None and _unfinished(error):
+                call.finish(Outcome("lost", None, ShuttingDown("Stepweave is stopping").to_wire()))
             elif isinstance(error, BaseException):
                 call.finish(Outcome("lost", None, self._lost(call, error)))
             elif call.cancelled_at is not None and error.get("code") == "cancelled":
@@ -199,7 +208,7 @@ class Child(asyncio.SubprocessProtocol):
         """End the child: shutdown, end of file, then SIGTERM and SIGKILL past the grace."""
         if self._transport is None or self.returncode is not None:
             return
-        self.draining = True
+        self.draining = self.stopping = True
         with contextlib.suppress(TimeoutError, StepweaveError):
             async with asyncio.timeout(grace_s + 0.5):
                 await self.peer.call(messages.SHUTDOWN, {"grace_ms": int(grace_s * 1000)})
@@ -389,6 +398,13 @@ class Child(asyncio.SubprocessProtocol):
             how = f"left with exit code {code}"
         how = f"{how} {when}" if when else how
         return f"the {self.launch.name} runner {how}{self._last_words()}"
+
+
+def _unfinished(error: Any) -> bool:
+    """Whether a call ended because its runner was told to end, not by its own doing."""
+    if isinstance(error, BaseException):
+        return True
+    return error.get("code") in ("cancelled", "shutting_down")
 
 
 def _head(head: bytes) -> tuple[int | None, int | None]:
