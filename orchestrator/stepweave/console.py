@@ -127,6 +127,10 @@ class Console:
             yield self._line(Record(time.time_ns() // 1_000_000, "warn", text, source="stepweave"))
 
     def _line(self, record: Record) -> str:
-        if self._as_json:
-            return render_json(record) + "\n"
-        return render(record, self.paint, fields=self._fields) + "\n"
+        try:
+            if self._as_json:
+                return render_json(record) + "\n"
+            return render(record, self.paint, fields=self._fields) + "\n"
+        except Exception as error:
+            # Half a surrogate pair, for one: no record may end the thread that shows the others.
+            return f"{record.level} {record.message!a} (cannot be shown: {error!a})\n"

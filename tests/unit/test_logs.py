@@ -349,6 +349,17 @@ def test_a_character_that_the_stream_lacks_is_replaced() -> None:
     assert b"gr??e" in raw.getvalue()
 
 
+@pytest.mark.parametrize("as_json", [False, True])
+def test_a_record_that_cannot_be_shown_does_not_end_the_others(as_json: bool) -> None:
+    terminal = Terminal()
+    console = Console(terminal, as_json=as_json)
+    console.add_log(record("half \ud800"))
+    console.add_log(record("next"))
+    console.close()
+
+    assert "half" in terminal.getvalue() and "next" in terminal.getvalue()
+
+
 def test_json_lines_are_written_instead_of_text() -> None:
     terminal = Terminal()
     console = Console(terminal, as_json=True)

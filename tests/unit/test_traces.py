@@ -604,6 +604,23 @@ async def test_a_full_disk_loses_the_batch_and_is_said_once(
     assert store.statistics().lost_to_errors == 3
 
 
+async def test_a_span_that_cannot_be_stored_is_lost_alone(open_store: Open) -> None:
+    warnings: list[str] = []
+    store = open_store(warn=warnings.append)
+    wrong: Any = object()
+    store.add_span(span(A))
+    store.add_span(span(wrong))
+    store.add_span(span(B, name=wrong))
+    store.add_log(log("kept"))
+    store.add_log(log(wrong))
+    store.add_span(span(C))
+
+    assert sorted(item["trace_id"] for item in await store.traces()) == [A, C]
+    assert [item["message"] for item in await store.logs()] == ["kept"]
+    assert store.statistics().lost_to_errors == 3
+    assert len(warnings) == 1
+
+
 async def test_a_path_that_cannot_be_a_file_is_refused(tmp_path: Path) -> None:
     blocked = tmp_path / "file"
     blocked.write_text("")

@@ -89,8 +89,9 @@ async def _run(args: argparse.Namespace, project: Project, console: Console) -> 
     if args.json:
         sys.stdout.write(report.as_json(found))
     else:
-        console.write(report.story(found, console.paint, followed=args.follow))
-        console.flush()
+        if not args.json_logs:
+            console.write(report.story(found, console.paint, followed=args.follow))
+            console.flush()
         sys.stdout.write(report.result(found))
     return 0 if found.ok else 1
 

@@ -304,7 +304,17 @@ class TraceStore:
                 database.insert_logs(self._db, records)
             self._db.execute("COMMIT")
         except Exception as error:
-            self._failed(error, len(spans) + len(records))
+            with contextlib.suppress(sqlite3.Error):
+                self._db.execute("ROLLBACK")
+            count = len(spans) + len(records)
+            if count == 1 or _is_of_the_file(error):
+                self._failed(error, count)
+                return
+            # Something in the batch cannot be stored: lose that alone.
+            for span in spans:
+                self._write([span], [])
+            for record in records:
+                self._write([], [record])
             return
         self._spans += len(spans)
         self._logs += len(records)
@@ -325,16 +335,11 @@ class TraceStore:
     def _failed(self, error: Exception, count: int) -> None:
         """Count what was lost, say it at most once a minute, and replace a damaged file."""
         self._lost += count
-        with contextlib.suppress(sqlite3.Error):
-            self._db.execute("ROLLBACK")
         now = time.monotonic()
         if now >= self._warned_at:
             self._warned_at = now + 60
             self._warn(f"{self.path}: {count} spans and log records are lost: {error}")
-        damaged = isinstance(error, sqlite3.DatabaseError) and not isinstance(
-            error, sqlite3.OperationalError | sqlite3.IntegrityError | sqlite3.ProgrammingError
-        )
-        if damaged:
+        if type(error) is sqlite3.DatabaseError:
             with self._reading, contextlib.suppress(OSError, StoreFailed):
                 self._db.close()
                 if self._reader is not None:
@@ -342,6 +347,11 @@ class TraceStore:
                     self._reader = None
                 database.set_aside(self.path)
                 self._db = self._open()
+
+
+def _is_of_the_file(error: Exception) -> bool:
+    """Whether any batch would have failed: no space, no rights, in use, damaged."""
+    return isinstance(error, sqlite3.OperationalError) or type(error) is sqlite3.DatabaseError
 
 
 def _held(value: Payload | Preview | None, limit: int) -> Payload | Preview | None:
