@@ -73,8 +73,14 @@ class Invocations:
         os._exit((code or 0) & 0xFF)
 
     async def _run(self, scope: Scope, kind: str, awaitable: Awaitable[Any]) -> None:
+        # Not before: a task that is cancelled before its first line runs none of its lines.
+        scope.task = asyncio.current_task(self._loop)
         error = result = None
         try:
+            if scope.cancelled is not None:
+                if inspect.iscoroutine(awaitable):
+                    awaitable.close()
+                raise Cancelled(scope.cancelled)
             result = RESULTS[kind](await awaitable, scope)
         except BaseException as failure:
             error = self._failure(failure, scope)
@@ -108,15 +114,11 @@ class Invocations:
         """Await on the loop what a function without async gave."""
         scope.worker = None
         self._begin(scope, kind, awaitable)
-        if scope.cancelled is not None and scope.task is not None:
-            scope.task.cancel()
 
     def _begin(self, scope: Scope, kind: str, awaitable: Awaitable[Any]) -> None:
         token = console.running.set(scope)
-        task = self._start(self._run(scope, kind, awaitable))
+        self._start(self._run(scope, kind, awaitable))
         console.running.reset(token)
-        if not scope.closed:
-            scope.task = task
 
     async def _drained(self, scope: Scope) -> None:
         """Wait until the calls that the handler did not await have left, before its answer."""

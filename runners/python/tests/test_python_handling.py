@@ -12,7 +12,8 @@ from typing import Any
 
 import pytest
 
-from runners.python.tests.harness import Refused, Runner, payload, value
+from runners.python.tests.harness import TRACE, Refused, Runner, payload, value
+from stepweave_runner import frames, msgpack
 
 Start = Callable[..., Runner]
 
@@ -242,6 +243,23 @@ def test_a_cancelled_handler_ends_and_is_answered_once(how: str, start: Start) -
     assert refused.value.code == "cancelled"
     assert runner.messages() == ["started", "cleaned up"]
     assert runner.request("ping", {}) == {}
+
+
+def test_a_handler_that_is_cancelled_before_it_begins_is_answered(start: Start) -> None:
+    for kind in ("async def", "def"):
+        step = f"config = {{'type': 'event'}}\n{kind} handler(data, context):\n    pass\n"
+        runner = start({"a.step.py": step})
+        invoke = {"step": "a.step.py", "revision": 1, "kind": "event", "attempt": 1}
+        given = {"topic": "t", "data": None, "event": "e"}
+        frames_ = [
+            [0, 100, "invoke", {**invoke, "input": given, "trace": TRACE}],
+            [2, "cancel", {"id": 100, "reason": "client"}],
+        ]
+
+        runner.write_raw(b"".join(frames.frame(msgpack.packb(frame)) for frame in frames_))
+
+        runner.until(lambda runner=runner: runner.answered(100))  # type: ignore[misc]
+        assert runner.request("ping", {}) == {}
 
 
 def test_a_result_that_is_quicker_than_its_cancel_is_the_answer(start: Start) -> None:
