@@ -10,7 +10,7 @@ from collections.abc import Callable
 from typing import Any
 
 from benchmarks import hop_steps, servers
-from benchmarks.processes import NotAvailable, run_json
+from benchmarks.processes import NotAvailable, cpu_s, run_json
 from benchmarks.rounds import Case, Figures, take_turns
 from benchmarks.settings import Settings
 from benchmarks.table import Table
@@ -20,6 +20,7 @@ __all__ = ["run"]
 CHAINS = 64
 LANGUAGES = ("typescript", "javascript", "python", "ruby")
 CEILING = "bare SQLite"
+CPU = "cpu: processor time per hop, orchestrator and runners together"
 SETTLE_LIMIT_S = 120.0
 CHAIN_PAUSE_S = 0.02
 
@@ -27,8 +28,9 @@ CHAIN_PAUSE_S = 0.02
 class Project:
     """The running project; `serial` keeps the runs of a benchmark apart."""
 
-    def __init__(self, base: str) -> None:
+    def __init__(self, base: str, pid: int) -> None:
         self.base = base
+        self.pid = pid
         self.serial = 0
 
     def post(self, path: str, body: Any = None) -> Any:
@@ -57,7 +59,7 @@ class Project:
 def run(settings: Settings) -> list[Table]:
     """A table of rates and one of latencies."""
     with servers.stepweave(hop_steps.STEPS) as ours:
-        project = Project(ours.base)
+        project = Project(ours.base, ours.pid)
         for language in LANGUAGES:
             _rate(project, language, 20)
         return [_rates(project, settings), _latency(project, settings)]
@@ -68,7 +70,8 @@ def _rates(project: Project, settings: Settings) -> Table:
     cases += [Case(f"{lang} step", _timed(project, lang, settings), CEILING) for lang in LANGUAGES]
     rows = take_turns(cases, settings.rounds, "hops/s")
     note = f"{CHAINS} chains at once; a hop emits the next event, about 200 bytes; traces on"
-    return Table("hops: durable events from step to step", ("hops/s",), rows, [note])
+    columns = ("hops/s", "cpu µs")
+    return Table("hops: durable events from step to step", columns, rows, [note, CPU])
 
 
 def _timed(project: Project, language: str, settings: Settings) -> Callable[[], Figures]:
@@ -77,9 +80,12 @@ def _timed(project: Project, language: str, settings: Settings) -> Callable[[], 
 
     def measure() -> Figures:
         nonlocal length
+        used = cpu_s(project.pid)
         rate = _rate(project, language, length)
+        used = cpu_s(project.pid) - used
+        hops = CHAINS * (length + 1)
         length = max(20, int(rate * settings.seconds / CHAINS))
-        return {"hops/s": rate}
+        return {"hops/s": rate, "cpu µs": used / hops * 1e6}
 
     return measure
 
@@ -118,6 +124,7 @@ def _ceiling(concurrency: int, settings: Settings) -> Callable[[], Figures]:
     def measure() -> Figures:
         arguments = ("hop", str(concurrency), str(settings.seconds))
         figures = run_json("benchmarks.bare.sqlite_commits", *arguments)
-        return {"hops/s": figures["ops/s"], "per hop µs": figures["p50 µs"]}
+        rate, half = figures["ops/s"], figures["p50 µs"]
+        return {"hops/s": rate, "per hop µs": half, "cpu µs": figures["cpu µs"]}
 
     return measure

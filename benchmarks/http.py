@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable
+from dataclasses import dataclass
 
 from benchmarks import load, servers
 from benchmarks.calls import BODY
-from benchmarks.processes import NotAvailable
+from benchmarks.processes import NotAvailable, cpu_s
 from benchmarks.rounds import Case, Figures, take_turns
 from benchmarks.settings import Settings
 from benchmarks.table import Table
@@ -49,32 +50,52 @@ LANGUAGES = ("typescript", "javascript", "python", "ruby")
 BASELINES = ("starlette", "express", "fastify", "rack")
 
 
+@dataclass(frozen=True, slots=True)
+class Target:
+    """An endpoint and the process that serves it, with all its children."""
+
+    url: str
+    pid: int
+
+
 def run(settings: Settings) -> list[Table]:
     """One table per number of connections."""
-    notes: list[str] = [f"load by {load.tool()}, one process each; body {len(BODY)} bytes"]
+    notes = [
+        f"load by {load.tool()}, one process each; body {len(BODY)} bytes",
+        "cpu: processor time per request of the server and its children",
+    ]
     with contextlib.ExitStack() as stack:
-        bases: dict[str, str] = {}
+        targets: dict[str, Target] = {}
         for name in BASELINES:
             try:
-                bases[name] = stack.enter_context(servers.bare(name)).base + "/bench"
+                bare = stack.enter_context(servers.bare(name))
+                targets[name] = Target(f"{bare.base}/bench", bare.pid)
             except NotAvailable as reason:
                 notes.append(f"{name} left out: {reason}")
-        ours = stack.enter_context(servers.stepweave(STEPS)).base
+        ours = stack.enter_context(servers.stepweave(STEPS))
         for language in LANGUAGES:
-            bases[f"{language} step"] = f"{ours}/bench/{language}"
-        return [_table(bases, connections, settings, notes) for connections in (50, 10)]
+            targets[f"{language} step"] = Target(f"{ours.base}/bench/{language}", ours.pid)
+        return [_table(targets, connections, settings, notes) for connections in (50, 10)]
 
 
-def _table(bases: dict[str, str], connections: int, settings: Settings, notes: list[str]) -> Table:
-    def measure(url: str) -> Callable[[], Figures]:
-        return lambda: load.post(url, BODY, connections=connections, seconds=settings.seconds)
+def _table(
+    targets: dict[str, Target], connections: int, settings: Settings, notes: list[str]
+) -> Table:
+    def measure(target: Target) -> Callable[[], Figures]:
+        def once() -> Figures:
+            used = cpu_s(target.pid)
+            figures = load.post(target.url, BODY, connections=connections, seconds=settings.seconds)
+            used = cpu_s(target.pid) - used
+            return {**figures, "cpu µs": used / figures["requests"] * 1e6}
 
-    for url in bases.values():
-        load.post(url, BODY, connections=connections, seconds=0.5)
+        return once
+
+    for target in targets.values():
+        load.post(target.url, BODY, connections=connections, seconds=0.5)
     cases = [
-        Case(name, measure(url), None if name == "starlette" else "starlette")
-        for name, url in bases.items()
+        Case(name, measure(target), None if name == "starlette" else "starlette")
+        for name, target in targets.items()
     ]
     rows = take_turns(cases, settings.rounds, "req/s")
-    columns = ("req/s", "p50 µs", "p99 µs")
+    columns = ("req/s", "p50 µs", "p99 µs", "cpu µs")
     return Table(f"http: API steps, {connections} connections", columns, rows, notes)

@@ -22,8 +22,8 @@ def tool() -> str:
 def post(url: str, body: str, *, connections: int, seconds: float) -> dict[str, float]:
     """Post a JSON body over keep-alive connections, closed loop.
 
-    Returns requests per second, p50 and p99 in µs. Raises NotAvailable when answers were
-    errors, since such a figure would flatter.
+    Returns the number of requests, requests per second, p50 and p99 in µs. Raises NotAvailable
+    when answers were errors, since such a figure would flatter.
     """
     if shutil.which("wrk"):
         raw = _wrk(url, body, connections, seconds)
@@ -32,6 +32,7 @@ def post(url: str, body: str, *, connections: int, seconds: float) -> dict[str, 
     if raw["failed"]:
         raise NotAvailable(f"{url}: {raw['failed']} of {raw['requests']} requests failed")
     return {
+        "requests": raw["requests"],
         "req/s": raw["requests"] / raw["seconds"],
         "p50 µs": raw["p50_us"],
         "p99 µs": raw["p99_us"],

@@ -86,16 +86,9 @@ async def main(runner: str, depth: int, seconds: float) -> calls.Figures:
                     raise SystemExit(f"{runner}: {outcome.error}")
                 done(outcome.result)
 
-            item = Call(
-                step,
-                "event",
-                calls.PARAMS["input"],
-                span,
-                calls.PARAMS["trace"],
-                finished,
-                deadline=time.monotonic() + 300,
-            )
-            pools.dispatch(item)
+            deadline = time.monotonic() + 300
+            asked = calls.PARAMS["input"]
+            pools.dispatch(Call(step, "event", asked, span, finished, deadline=deadline))
 
         figures = await calls.closed_loop(call, depth, seconds)
         await pools.stop(1.0)

@@ -15,7 +15,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-__all__ = ["ROOT", "NotAvailable", "free_port", "run_json", "server", "tree"]
+__all__ = ["ROOT", "NotAvailable", "cpu_s", "free_port", "run_json", "server", "tree"]
 
 ROOT = Path(__file__).resolve().parent.parent
 START_LIMIT_S = 60.0
@@ -85,6 +85,19 @@ def run_json(module: str, *arguments: str) -> Any:
 
 def tree(pid: int) -> list[tuple[str, float, float]]:
     """Name, RSS and PSS in MB of a process and of all below it, parents first."""
+    return [_weigh(each) for each in _family(pid)]
+
+
+def cpu_s(pid: int) -> float:
+    """Processor seconds that a process and all below it have used."""
+    ticks = 0
+    for each in _family(pid):
+        words = (Path("/proc") / str(each) / "stat").read_text().rpartition(")")[2].split()
+        ticks += int(words[11]) + int(words[12])
+    return ticks / os.sysconf("SC_CLK_TCK")
+
+
+def _family(pid: int) -> list[int]:
     parents: dict[int, int] = {}
     for folder in Path("/proc").iterdir():
         if folder.name.isdigit():
@@ -94,7 +107,7 @@ def tree(pid: int) -> list[tuple[str, float, float]]:
     found = [pid]
     for parent in found:
         found += sorted(child for child, of in parents.items() if of == parent)
-    return [_weigh(child) for child in found]
+    return found
 
 
 def _weigh(pid: int) -> tuple[str, float, float]:
