@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any, ClassVar
 
 __all__ = [
+    "Busy",
     "Conflict",
     "InvalidInput",
     "LoadFailed",
@@ -70,6 +71,12 @@ class ProtocolError(StepweaveError):
 
 class RunnerUnavailable(StepweaveError):
     """The language's runtime is missing or its runner cannot be started."""
+
+    code = "busy"
+
+
+class Busy(StepweaveError):
+    """A limit on waiting work is reached; the same request may pass later."""
 
     code = "busy"
 

@@ -18,7 +18,7 @@ from stepweave.engine.bus import Bus, BusOptions
 from stepweave.engine.cron import CronService
 from stepweave.engine.invoker import Invoker
 from stepweave.engine.state import State
-from stepweave.engine.store.contract import CronTick
+from stepweave.engine.store.contract import CronTick, StateClear
 from stepweave.engine.store.sqlite import SqliteStore
 from stepweave.engine.streams import Streams
 from stepweave.engine.traces import TraceStore
@@ -84,7 +84,10 @@ class Orchestrator:
         self.store = SqliteStore(folder, settings.storage.durability)
         stack.push_async_callback(self.store.close)
         self.traces = TraceStore(
-            folder / "traces.sqlite", settings.traces, warn=self._warn_from_thread
+            folder / "traces.sqlite",
+            settings.traces,
+            warn=self._warn_from_thread,
+            on_trimmed=self._forget_traces,
         )
         stack.push_async_callback(asyncio.to_thread, self.traces.close)
         stack.enter_context(self._logging())
@@ -99,6 +102,7 @@ class Orchestrator:
             self.records.notice,
             BusOptions(
                 concurrency=settings.events.concurrency,
+                max_waiting=settings.events.max_waiting,
                 strict_emits=settings.steps.emits == "strict",
                 strict_input=settings.steps.input == "strict",
             ),
@@ -292,6 +296,12 @@ class Orchestrator:
     def _warn_from_thread(self, message: str) -> None:
         with contextlib.suppress(RuntimeError):
             self._loop.call_soon_threadsafe(self.records.notice, "warn", message)
+
+    def _forget_traces(self, trace_ids: list[str]) -> None:
+        """Clear the state kept under traces that left; called on the trace store's thread."""
+        operations = [StateClear(trace_id) for trace_id in trace_ids]
+        with contextlib.suppress(RuntimeError):
+            self._loop.call_soon_threadsafe(self.store.submit, operations)
 
     def _background(self, work: Any) -> None:
         task = self._loop.create_task(work)

@@ -86,10 +86,14 @@ class FakeRunners:
 
 
 class Spans:
-    """Keeps the spans that ended."""
+    """Keeps the spans that began and those that ended."""
 
     def __init__(self) -> None:
+        self.opened: list[Span] = []
         self.ended: list[Span] = []
+
+    def open_span(self, span: Span) -> None:
+        self.opened.append(span)
 
     def add_span(self, span: Span) -> None:
         self.ended.append(span)

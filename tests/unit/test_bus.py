@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from stepweave.calls import Call, Outcome
-from stepweave.errors import NotDeclared, ShuttingDown
+from stepweave.errors import Busy, NotDeclared, ShuttingDown
 from stepweave.payload import decode, encode
 from stepweave.steps.schema import Validator
 from stepweave.trace import Span, new_trace_id
@@ -242,6 +242,20 @@ async def test_a_stopped_bus_takes_no_events(start: Start) -> None:
     rig.bus.stop()
     with pytest.raises(ShuttingDown):
         await rig.publish()
+
+
+async def test_a_full_bus_refuses_loudly_and_takes_events_again_later(start: Start) -> None:
+    rig = start(step("A"), max_waiting=2)
+    waiting: list[Call] = []
+    rig.handler("A", waiting.append)
+    await rig.publish(data=1)
+    await rig.publish(data=2)
+    with pytest.raises(Busy, match="2 deliveries wait, which is the limit"):
+        await rig.publish(data=3)
+    while len(waiting) < 2:
+        await rig.store.apply(())
+    waiting[0].finish(OK)
+    await rig.publish(data=4)
 
 
 async def test_attempts_are_spans_of_one_trace(start: Start) -> None:

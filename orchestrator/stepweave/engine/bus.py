@@ -25,7 +25,7 @@ from stepweave.engine.store.contract import (
     StoredEvent,
 )
 from stepweave.engine.subscription import Delivery, Event, Subscription
-from stepweave.errors import InvalidInput, NotDeclared, ShuttingDown, StepweaveError
+from stepweave.errors import Busy, InvalidInput, NotDeclared, ShuttingDown, StepweaveError
 from stepweave.payload import Payload
 from stepweave.steps.model import Step
 from stepweave.trace import Span, parse_traceparent
@@ -45,12 +45,18 @@ _LOST_PAUSE_MS = 50
 class BusOptions:
     """Settings of the bus: what the project says about events."""
 
-    __slots__ = ("concurrency", "strict_emits", "strict_input")
+    __slots__ = ("concurrency", "max_waiting", "strict_emits", "strict_input")
 
     def __init__(
-        self, *, concurrency: int = 64, strict_emits: bool = False, strict_input: bool = False
+        self,
+        *,
+        concurrency: int = 64,
+        max_waiting: int = 1_000_000,
+        strict_emits: bool = False,
+        strict_input: bool = False,
     ) -> None:
         self.concurrency = concurrency
+        self.max_waiting = max_waiting
         self.strict_emits = strict_emits
         self.strict_input = strict_input
 
@@ -78,6 +84,7 @@ class Bus:
         self._timer: asyncio.TimerHandle | None = None
         self._timer_due = 0
         self._order = 0
+        self._unsettled = 0
         self._bodies = 0
         self._warned: set[tuple[str, str]] = set()
         self._stopping = False
@@ -117,6 +124,7 @@ class Bus:
                 event = events[row.event] = Event.unread(row.event, row.group)
             event.pending += 1
             count += 1
+            self._unsettled += 1
             self._schedule(Delivery(event, row.subscription, row.attempt, row.due_at))
         for name, parked in self._parked.items():
             self._notice(
@@ -179,10 +187,15 @@ class Bus:
         """Record an event and deliver it; returns its id, `done` gets it once it is durable.
 
         A `due_at` (Unix ms) in the future holds all deliveries back until then. Raises
-        ShuttingDown while Stepweave stops.
+        ShuttingDown while Stepweave stops and Busy when too many deliveries wait.
         """
         if self._stopping:
             raise ShuttingDown("Stepweave is stopping and takes no new events")
+        if self._unsettled >= self._options.max_waiting:
+            raise Busy(
+                f"{self._unsettled} deliveries wait, which is the limit; {topic} was not taken. "
+                "Emit again later, or raise max_waiting of [events]"
+            )
         now = now_ms()
         id = self._ids.next()
         shown = ids.show(id)
@@ -208,6 +221,7 @@ class Bus:
                 done(None, ids.show(results[0]))
                 return
             self._hold(event)
+            self._unsettled += len(deliveries)
             done(None, shown)
             for delivery in deliveries:
                 self._schedule(delivery)
@@ -225,6 +239,7 @@ class Bus:
                 return
             event = Event(put.id, put.topic, put.data, put.trace, put.at, put.group, 1)
             self._hold(event)
+            self._unsettled += 1
             self._schedule(Delivery(event, put.deliveries[0][0], 1, put.at))
             done(None, ids.show(put.id))
 
@@ -240,9 +255,7 @@ class Bus:
     @property
     def waiting(self) -> int:
         """Deliveries that are not settled, those of absent steps included."""
-        queued = sum(s.running + s.queued for s in self._subscriptions.values())
-        parked = sum(len(group) for group in self._parked.values())
-        return queued + parked + len(self._delayed)
+        return self._unsettled
 
     def stop(self) -> None:
         """Start no further delivery; what is not settled is delivered after the next start."""
@@ -453,6 +466,7 @@ class Bus:
     def _settle(self, subscription: Subscription, delivery: Delivery) -> None:
         event = delivery.event
         event.pending -= 1
+        self._unsettled -= 1
         self._record(Settle(event.id, subscription.name, event.pending == 0), None)
         self._forget(event)
         subscription.finish(delivery)
@@ -462,6 +476,7 @@ class Bus:
     ) -> None:
         event = delivery.event
         event.pending -= 1
+        self._unsettled -= 1
         self.buried += 1
         op = Bury(
             event.id,

@@ -24,6 +24,7 @@ class Runners(Protocol):
 class SpanSink(Protocol):
     """Where spans go when they have ended."""
 
+    def open_span(self, span: Span) -> None: ...
     def add_span(self, span: Span) -> None: ...
 
 
@@ -59,6 +60,7 @@ class Invoker:
             self._spans.add_span(span)
 
         call = Call(step, kind, input, span, ended, attempt, time.monotonic() + limit, suspect)
+        self._spans.open_span(span)
         self._runners.dispatch(call)
         return call
 
