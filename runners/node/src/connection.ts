@@ -1,6 +1,8 @@
 // The pipe to the orchestrator: frames in from one descriptor, frames out to another.
 import { writeSync } from 'node:fs'
 import { Socket } from 'node:net'
+// Not the global one: tests of user code replace that with a fake.
+import { setImmediate } from 'node:timers'
 import { StepweaveError } from './errors'
 import { BadFrame, FrameReader, type FrameSink } from './frame'
 import { Writer } from './msgpack'

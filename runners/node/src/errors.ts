@@ -37,8 +37,12 @@ export function messageOf(thrown: unknown): string {
   }
 }
 
-/** The `code` of an error as Node sets it, or undefined. */
+/** The `code` of an error as Node sets it, or undefined. Never throws. */
 export function codeOf(thrown: unknown): string | undefined {
-  if (typeof thrown !== 'object' || thrown === null || !('code' in thrown)) return undefined
-  return typeof thrown.code === 'string' ? thrown.code : undefined
+  try {
+    if (typeof thrown !== 'object' || thrown === null || !('code' in thrown)) return undefined
+    return typeof thrown.code === 'string' ? thrown.code : undefined
+  } catch {
+    return undefined
+  }
 }

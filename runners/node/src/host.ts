@@ -1,6 +1,7 @@
 // The methods that a runner serves (SPEC 9).
 import { CompileCache } from './cache'
 import type { Connection } from './connection'
+import { complain } from './complain'
 import { capture } from './console'
 import { invalidParams, StepweaveError } from './errors'
 import { Invocations } from './invocations'
@@ -17,6 +18,7 @@ import { Transformer } from './transform'
 import { readTsConfig, type TsConfig } from './tsconfig'
 import { decode, encode } from './values'
 import { virtualModule } from './virtual'
+import { watchParent } from './watchdog'
 
 declare const __VERSION__: string
 
@@ -40,6 +42,9 @@ export class Host implements Service {
   private steps: Steps | undefined
   private config: TsConfig | undefined
   private root = ''
+  private isWatching = false
+  // Before anything can happen to the parent.
+  private readonly parent = process.ppid
 
   constructor(parts: HostParts) {
     this.parts = parts
@@ -72,7 +77,7 @@ export class Host implements Service {
   closed(error: Error | undefined): void {
     if (error === undefined) process.exit(0)
     this.parts.connection.flushNow()
-    process.stderr.write(`stepweave: protocol_error: ${error.message}\n`)
+    complain(`protocol_error: ${error.message}`)
     process.exit(1)
   }
 
@@ -168,6 +173,10 @@ export class Host implements Service {
   private load(params: Params, steps: Steps): Promise<Params> {
     const handle = text(params, 'load', 'step')
     const path = text(params, 'load', 'path')
+    if (!this.isWatching) {
+      this.isWatching = true
+      setImmediate(() => watchParent(this.parent))
+    }
     return steps.load(handle, path, whole(params, 'load', 'revision')).catch((error: unknown) => {
       throw new LoadFailure(error, path)
     })
@@ -264,7 +273,7 @@ class LoadFailure extends Error {
   fields(stacks: Stacks): ErrorFields {
     const { cause } = this
     const fields = stacks.fields('load_failed', cause)
-    if (cause instanceof LoadError) {
+    if (isLoadError(cause)) {
       const { file, line, column } = cause
       return {
         ...fields,
@@ -275,6 +284,15 @@ class LoadFailure extends Error {
     }
     const frame = fields.frames?.find(({ file }) => stacks.isOwn(file))
     return { ...fields, data: { file: frame?.file ?? this.path, line: frame?.line ?? 1 } }
+  }
+}
+
+/** What user code throws may fight back even against being looked at. */
+function isLoadError(thrown: unknown): thrown is LoadError {
+  try {
+    return thrown instanceof LoadError
+  } catch {
+    return false
   }
 }
 

@@ -50,11 +50,11 @@ export class Invocations {
     const traceId = typeof trace === 'string' ? trace.slice(3, 35) : ''
     const scope = new Scope(id, traceId, this.peer, this.logs)
     const context = new Context(scope, step.flows, typeof attempt === 'number' ? attempt : 1)
-    const first = argument(step, kind, input as Params, context)
+    const given = argumentsOf(step, kind, input as Params, context)
     this.running.set(id, scope)
     let result: unknown
     try {
-      result = scopes.run(scope, step.handler, first, context)
+      result = scopes.run(scope, step.handler, ...given)
     } catch (error) {
       this.fail(scope, error)
       return
@@ -148,12 +148,14 @@ export class Invocations {
   }
 }
 
-/** The first argument of the handler. Throws invalid_payload. */
-function argument(step: Step, kind: Kind, input: Params, context: Context): unknown {
-  if (kind === 'event') return decode(input['data'])
-  if (kind === 'api') return new ApiRequest(input)
+type Arguments = [input: unknown, context?: Context]
+
+/** What the handler is called with. Throws invalid_payload. */
+function argumentsOf(step: Step, kind: Kind, input: Params, context: Context): Arguments {
+  if (kind === 'event') return [decode(input['data']), context]
+  if (kind === 'api') return [new ApiRequest(input), context]
   // A cron handler gets the context alone; one that names two arguments gets it as the second.
-  return step.arity > 1 ? { scheduled: input['scheduled'] } : context
+  return step.arity > 1 ? [{ scheduled: input['scheduled'] }, context] : [context]
 }
 
 /** The file is fine, but has nothing to run. */

@@ -6,7 +6,7 @@ import type { Level, LogRecord, Scope, ScopeLogs } from './scope'
 import { encodeJson } from './values'
 
 // How many records may wait for a reader that does not read, before a level is dropped (SPEC 6.3).
-const LIMITS: Record<Level, number> = { debug: 1_000, info: 2_000, warn: 4_000, error: 8_000 }
+const LIMITS: Record<Level, number> = { debug: 1_000, info: 2_000, warn: 4_000, error: Number.POSITIVE_INFINITY }
 const LONGEST_MESSAGE = 64 * 1024
 
 /** Sends records; when they pile up, drops debug first and tells how many. */

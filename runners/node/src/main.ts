@@ -2,6 +2,7 @@
 import { fstatSync } from 'node:fs'
 import { isatty } from 'node:tty'
 import { Connection } from './connection'
+import { complain } from './complain'
 import { scopes } from './current'
 import { Host, MAX_FRAME } from './host'
 import { Logs } from './logs'
@@ -15,9 +16,9 @@ const OUTPUT = 4
 function main(): void {
   const problem = wrongLaunch()
   if (problem !== undefined) {
-    process.stderr.write(
-      `stepweave: ${problem}. The Node runner is started by the orchestrator, as\n` +
-        `  sh -c 'exec "$@" 3<&0 4>&1 0</dev/null 1>&2' sh node ${__filename}\n`,
+    complain(
+      `${problem}. The Node runner is started by the orchestrator, as\n` +
+        `  sh -c 'exec "$@" 3<&0 4>&1 0</dev/null 1>&2' sh node ${__filename}`,
     )
     process.exit(64)
   }
@@ -28,6 +29,7 @@ function main(): void {
   const logs = new Logs(peer, connection)
   const stacks = new Stacks(__filename)
   survive(logs, stacks)
+  hush()
   // Ctrl-C in a terminal reaches the whole group; the orchestrator decides when this one ends.
   process.on('SIGINT', () => {})
   process.on('exit', () => connection.flushNow())
@@ -49,6 +51,18 @@ function isPipe(fd: number): boolean {
   } catch {
     return false
   }
+}
+
+// What Node says of the two ways in which packages for import alone are loaded.
+const OWN_WARNINGS = /USE_MAIN_CONTEXT_DEFAULT_LOADER|is loading ES Module .* using require\(\)/
+
+/** Leaves out warnings that an author can do nothing about. */
+function hush(): void {
+  const { emitWarning } = process
+  process.emitWarning = ((warning: unknown, ...rest: unknown[]) => {
+    if (OWN_WARNINGS.test(String(warning))) return
+    Reflect.apply(emitWarning, process, [warning, ...rest])
+  }) as typeof process.emitWarning
 }
 
 /** Errors that nobody caught are logged, for their handler if it is known; others go on running. */

@@ -70,10 +70,7 @@ export class Module {
 
 /** The function for a text that needs no transforming. Throws SyntaxError. */
 export function bodyOf(code: string, file: string): Body {
-  return vm.compileFunction(code, PARAMETERS, {
-    filename: file,
-    importModuleDynamically: vm.constants.USE_MAIN_CONTEXT_DEFAULT_LOADER,
-  }) as Body
+  return vm.compileFunction(code, PARAMETERS, { filename: file }) as Body
 }
 
 const WRAPPINGS: Record<Compiled['kind'], [string, string]> = {

@@ -1,5 +1,6 @@
 // One end of the conversation: requests both ways, answers, notifications (SPEC 3).
 import type { Connection } from './connection'
+import { complain } from './complain'
 import { messageOf, StepweaveError } from './errors'
 import { peek } from './frame'
 import { Queue } from './queue'
@@ -161,7 +162,7 @@ export class Peer {
     const known = peek(head)
     if (known?.kind === 0) return this.fail(known.id, { code: 'too_large', message })
     if (known?.kind === 1) return this.settle(known.id, { code: 'too_large', message }, null)
-    console.error(`stepweave: ${message}; it was skipped`)
+    complain(`${message}; it was skipped`)
   }
 
   closed(error: Error | undefined): void {

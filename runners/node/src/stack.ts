@@ -31,7 +31,7 @@ export class Stacks {
   /** The error map for whatever was thrown. */
   fields(code: string, thrown: unknown): ErrorFields {
     const text = this.trace(thrown)
-    const frames = this.frames(text)
+    const frames = this.frames(stackText(thrown))
     return {
       code,
       message: messageOf(thrown).slice(0, MAX_MESSAGE),
@@ -68,7 +68,7 @@ export class Stacks {
 
   /** The frames of a stack text: the author's files, or all others if there are none. */
   frames(text: string): Frame[] {
-    const all = text
+    const all = this.withoutRunner(text)
       .split('\n')
       .map(parseFrame)
       .filter((frame) => frame !== undefined)
@@ -80,14 +80,16 @@ export class Stacks {
     return file.startsWith(`${this.root}/`) && !file.includes('/node_modules/')
   }
 
+  /** Without this program's frames, and without those of Node that lead to nothing else. */
   private withoutRunner(text: string): string {
-    if (text === '') return text
-    return text
-      .split('\n')
-      .filter((line) => !line.includes(this.runner) && !line.endsWith(PAUSE))
-      .join('\n')
+    const lines = text.split('\n')
+    const kept = lines.filter((line) => !line.includes(this.runner) && !line.endsWith(PAUSE))
+    while (NODE_FRAME.test(kept.at(-1) ?? '')) kept.pop()
+    return kept.join('\n')
   }
 }
+
+const NODE_FRAME = /^\s+at .*\(?node:/
 
 /** The name of an error's class, or what kind of value was thrown instead of an error. */
 export function typeOf(thrown: unknown): string {

@@ -4,7 +4,7 @@ import { StepweaveError } from './errors'
 import type { Loader } from './loader'
 import type { Params } from './peer'
 import type { Nearby } from './schemas'
-import { compose, type Handler } from './middleware'
+import { compose, type Handler, type Middleware } from './middleware'
 
 export interface Step {
   handle: string
@@ -36,21 +36,24 @@ export class Steps {
 
   /** Loads a file as a revision of a handle; the result is that of `load`. Throws what user code throws. */
   async load(handle: string, path: string, revision: number): Promise<Params> {
-    const entry = this.entries.get(handle) ?? { path, revisions: new Map<number, Step>() }
-    if (entry.revisions.size > 0) this.loader.refresh(path)
+    const known = this.entries.get(handle)
+    if (known !== undefined) this.loader.refresh(path)
+    const entry = known ?? { path, revisions: new Map<number, Step>() }
     entry.path = path
     this.entries.set(handle, entry)
     const loading = this.loader.load(path)
     const module = loading instanceof Promise ? await loading : loading
     const parts = await partsOf(module.exports)
     const { payload, warnings } = configPayload(parts.config, this.nearby(path))
-    const { flows } = parts.config
+    const { flows, type } = parts.config
+    // Middleware stands between a request or event and its handler; a cron handler gets neither.
+    const middleware = type === 'cron' ? [] : (parts.middleware as Middleware[])
     entry.revisions.set(revision, {
       handle,
       revision,
       path,
       flows: Array.isArray(flows) ? flows.map(String) : [],
-      handler: parts.handler && compose(parts.middleware as Handler[], parts.handler as Handler),
+      handler: parts.handler && compose(middleware, parts.handler as Handler),
       arity: parts.handler?.length ?? 0,
       parts,
     })

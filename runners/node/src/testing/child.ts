@@ -193,11 +193,16 @@ export class Child {
   }
 
   send(frame: unknown): void {
+    this.sendBytes(this.frame(frame))
+  }
+
+  /** The bytes of a frame. */
+  frame(value: unknown): Buffer {
     const writer = new Writer()
     const mark = writer.begin()
-    writer.value(frame)
+    writer.value(value)
     writer.end(mark)
-    this.sendBytes(Buffer.concat(writer.take()))
+    return Buffer.concat(writer.take())
   }
 
   sendBytes(bytes: Uint8Array): void {
@@ -234,6 +239,8 @@ export class Child {
   private settle(id: number, error: ErrorFields | null, result: unknown): void {
     this.order.push(`answer ${id}`)
     const open = this.open.get(id)
+    // Sent by hand, past \`call\`.
+    if (open === undefined && id > this.lastId) return
     if (open === undefined) throw new Error(`request ${id} was answered twice`)
     this.open.delete(id)
     if (error === null) open.resolve(result)

@@ -1,0 +1,2 @@
+export default 'text' as const
+export const shout = (value: string): string => value.toUpperCase()
