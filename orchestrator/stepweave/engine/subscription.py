@@ -81,7 +81,8 @@ class Subscription:
 
     In a FIFO step one delivery of each message group is under way at a time; while it runs or
     waits for its next try, the later ones of its group stay behind it. Every delivery that was
-    begun comes back through `finish` or `retry`.
+    begun comes back through `finish` or `retry`. Deliveries are stored under `name`, the step's,
+    and each is held back for `delay_ms` first.
     """
 
     __slots__ = (
@@ -90,6 +91,8 @@ class Subscription:
         "_groups",
         "_ready",
         "_starting",
+        "delay_ms",
+        "name",
         "paused",
         "running",
         "step",
@@ -107,16 +110,6 @@ class Subscription:
         self.change(step, concurrency)
 
     @property
-    def name(self) -> str:
-        """The step's name, under which its deliveries are stored."""
-        return self.step.name
-
-    @property
-    def delay_ms(self) -> int:
-        """How long each delivery is held back first."""
-        return int(self.step.infrastructure.queue.delay_s * 1000)
-
-    @property
     def queued(self) -> int:
         """Deliveries that are ready or behind another one of their group."""
         return len(self._ready) + sum(len(group) for group in self._groups.values())
@@ -129,6 +122,8 @@ class Subscription:
     def change(self, step: Step, concurrency: int) -> None:
         """Take a new revision of the step."""
         self.step = step
+        self.name = step.name
+        self.delay_ms = int(step.infrastructure.queue.delay_s * 1000)
         self._concurrency = step.infrastructure.queue.concurrency or concurrency
 
     def add(self, delivery: Delivery) -> None:

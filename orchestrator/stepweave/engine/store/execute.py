@@ -53,11 +53,12 @@ _SET_STATE = (
 
 def is_plain(op: Operation) -> bool:
     """Whether the operation needs no look at the file first and has no result."""
+    kind = type(op)
+    if kind is Settle or kind is Retry or kind is Bury:
+        return True
     if isinstance(op, PutEvent):
         return op.key is None
-    if isinstance(op, StateSet):
-        return op.expect is None
-    return isinstance(op, Settle | Retry | Bury)
+    return isinstance(op, StateSet) and op.expect is None
 
 
 class Plain:

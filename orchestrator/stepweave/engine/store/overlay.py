@@ -19,6 +19,8 @@ __all__ = ["UNKNOWN", "Overlay"]
 UNKNOWN: Final = object()
 """The value of a key whose pending change is only known once it is applied."""
 
+_OF_STATE = frozenset({StateSet, StateDelete, StateUpdate, StateClear})
+
 
 class Overlay:
     """Pending values by (group, key), counted until the unit that wrote them is settled."""
@@ -33,6 +35,8 @@ class Overlay:
     def add(self, operations: Sequence[Operation]) -> None:
         """Note the operations of a submitted unit."""
         for op in operations:
+            if type(op) not in _OF_STATE:
+                continue
             if isinstance(op, StateSet):
                 certain = op.expect is None and op.expires_at is None
                 self._put(op.group, op.key, op.value if certain else UNKNOWN)
@@ -47,6 +51,8 @@ class Overlay:
     def settle(self, operations: Sequence[Operation]) -> None:
         """Forget the operations of a unit that was committed or refused."""
         for op in operations:
+            if type(op) not in _OF_STATE:
+                continue
             if isinstance(op, StateSet | StateDelete | StateUpdate):
                 key = (op.group, op.key)
                 entry = self._keys[key]
