@@ -149,6 +149,8 @@ def capture() -> None:
 
 def _leave_scope() -> None:
     running.set(None)
+    for output in (stdout, stderr):  # another thread may have been printing
+        output._lock = _thread.allocate_lock()
 
 
 def _capture_logging() -> None:

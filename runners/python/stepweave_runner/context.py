@@ -17,7 +17,8 @@ from stepweave_runner.streams import Streams
 __all__ = ["Context"]
 
 _NAMES = ("emit", "logger", "state", "streams", "trace_id", "traceId", "flows", "attempt")
-_MISSING = object()
+_USUAL = {"topic", "data"}
+_MISSING: Any = object()
 
 
 class _Lazy:
@@ -56,9 +57,7 @@ class Context(MutableMapping[str, Any]):
         Options: id, group (or message_group_id), delay in ms, delay_seconds, at.
         Gives the event's id once it is accepted. Raises TypeError without a topic.
         """
-        given = _event(event, options)
-        if data is not _MISSING:
-            given["data"] = data
+        given = event if type(event) is dict and not options else _event(event, options)
         topic = given.get("topic")
         if not isinstance(topic, str) or not topic:
             raise TypeError(
@@ -66,12 +65,15 @@ class Context(MutableMapping[str, Any]):
                 f"but got {topic!r:.80} as topic"
             )
         params: dict[str, Any] = {"topic": topic, "data": None}
-        if "data" in given:
+        if data is _MISSING:
+            data = given.get("data", _MISSING)
+        if data is not _MISSING:
             try:
-                params["data"] = values.encode(given["data"])
+                params["data"] = values.encode(data)
             except StepweaveError as error:
                 raise StepweaveError(error.code, f"emit {topic}: data: {error}") from None
-        _add_options(params, given)
+        if not given.keys() <= _USUAL:
+            _add_options(params, given)
         return self._scope.request("emit", params, _event_id)
 
     def __getitem__(self, name: str) -> Any:

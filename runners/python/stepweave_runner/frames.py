@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import struct
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
@@ -12,6 +13,7 @@ __all__ = ["MAX_FRAME", "Decoder", "Oversized", "frame", "show"]
 MAX_FRAME = 16 * 1024 * 1024
 """Longest value in bytes that either side takes before the handshake says otherwise."""
 
+_length = struct.Struct(">I").unpack_from
 _HEAD = 16
 _COPY_UP_TO = 1 << 16
 
@@ -67,7 +69,7 @@ class Decoder:
         unpack, longest = self._unpack, self.max_frame
         while end - at >= 4:
             start = at + 4
-            size = int.from_bytes(data[at:start], "big")
+            (size,) = _length(data, at)
             if size > longest:
                 if end - start < min(_HEAD, size):
                     need = 4 + min(_HEAD, size)

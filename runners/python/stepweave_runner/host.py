@@ -147,7 +147,7 @@ class Host:
 
     def invoke(self, id: int, params: dict[str, Any]) -> None:
         """Run a handler; it is answered when that has ended."""
-        loader = self._live()
+        loader = self._loader or self._live()
         try:
             handle, revision, kind = params["step"], params["revision"], params["kind"]
             given, trace = params["input"], params["trace"]
@@ -280,10 +280,11 @@ class Host:
             message = f"{future.method} was not awaited and failed: {error}"
             future.scope.log("warn", message, {"error": error})
             return
-        scope = console.running.get()
-        fields = {"error": error} if error is not None else None
+        # Here any other handler may be running: only the task itself knows whose it is.
+        variables = future.get_context() if hasattr(future, "get_context") else None
+        scope = None if variables is None else variables.get(console.running)
         if scope is not None:
-            scope.log("error", message, fields)
+            scope.log("error", message, {"error": error} if error is not None else None)
         else:
             console.complain(f"{message}\n{errors.stack(error)}" if error is not None else message)
 

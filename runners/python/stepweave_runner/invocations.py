@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import contextvars
-import functools
 import inspect
 import os
 import sys
@@ -22,6 +21,11 @@ from stepweave_runner.scope import Scope
 from stepweave_runner.threads import Threads, Worker
 
 __all__ = ["Invocations"]
+
+
+# From Python 3.12 on a task runs at once to its first wait, within the call that makes it.
+_EAGERLY: Any = {"eager_start": True} if sys.version_info >= (3, 12) else {}
+_Task: Any = asyncio.Task
 
 
 class Invocations:
@@ -41,7 +45,6 @@ class Invocations:
         self._peer = peer
         self._threads = threads
         self._is_project_file = is_project_file
-        self._start = _starter(loop)
 
     def start(self, scope: Scope, kind: str, handler: Handler, given: Any) -> None:
         """Run a handler with its input in a scope, and answer the scope's request."""
@@ -117,7 +120,7 @@ class Invocations:
 
     def _begin(self, scope: Scope, kind: str, awaitable: Awaitable[Any]) -> None:
         token = console.running.set(scope)
-        self._start(self._run(scope, kind, awaitable))
+        _Task(self._run(scope, kind, awaitable), loop=self._loop, **_EAGERLY)
         console.running.reset(token)
 
     async def _drained(self, scope: Scope) -> None:
@@ -128,7 +131,9 @@ class Invocations:
                 await asyncio.shield(scope.drained)
 
     def _finish(self, scope: Scope, error: dict[str, Any] | None, result: Any) -> None:
-        scope.close()
+        if scope.held:
+            scope.settle()
+        scope.closed = True
         # The task's variables hold the scope: a cycle, which would leave both to the collector.
         scope.task = None
         del self.running[scope.id]
@@ -142,7 +147,7 @@ class Invocations:
     def _failure(self, failure: BaseException, scope: Scope) -> dict[str, Any]:
         """The error map of what came out of a handler. SystemExit ends the process instead."""
         if isinstance(failure, SystemExit):
-            scope.close()
+            scope.settle()
             self._peer.post(self.leave, failure.code)
         if scope.cancelled is not None:
             reason = scope.cancelled
@@ -152,10 +157,3 @@ class Invocations:
         if isinstance(failure, InvalidResult):
             return failure.to_wire()
         return errors.describe(failure, "handler_failed", self._is_project_file)
-
-
-def _starter(loop: asyncio.AbstractEventLoop) -> Callable[[Any], asyncio.Task[None]]:
-    """How a coroutine becomes a task: from Python 3.12 on it runs at once to its first wait."""
-    if sys.version_info >= (3, 12):
-        return functools.partial(asyncio.Task, loop=loop, eager_start=True)
-    return functools.partial(asyncio.Task, loop=loop)

@@ -71,15 +71,19 @@ class Peer:
             size = len(value)
             kind = value[0] if size else None
             if size == 4 and type(value[1]) is int and 0 <= value[1] <= _BIGGEST_ID:
-                if kind == 0 and type(value[2]) is str and type(value[3]) is dict:
-                    self._serve(value[1], value[2], value[3])
+                _, id, third, last = value
+                if kind == 0 and type(third) is str and type(last) is dict:
+                    try:
+                        self._requests[third](id, last)
+                    except Exception as error:
+                        self._refuse(id, third, error)
                     return
-                if kind == 1 and (value[2] is None or type(value[2]) is dict):
-                    answer = self._open.pop(value[1], None)
+                if kind == 1 and (third is None or type(third) is dict):
+                    answer = self._open.pop(id, None)
                     if answer is not None:
                         if self._queue:
                             self._send_queued()
-                        answer.settle(value[2], value[3])
+                        answer.settle(third, last)
                     return
             elif size == 3 and kind == 2 and type(value[1]) is str and type(value[2]) is dict:
                 notification = self._notifications.get(value[1])
@@ -138,17 +142,14 @@ class Peer:
             body = self._pack([2, "log", _readable(record)])
         self.connection.post(self.connection.send, frames.frame(body))
 
-    def _serve(self, id: int, method: str, params: dict[str, Any]) -> None:
-        request = self._requests.get(method)
-        if request is None:
+    def _refuse(self, id: int, method: str, error: Exception) -> None:
+        """Answer a request that no method serves, or whose method raised."""
+        if method not in self._requests:
             message = f"the Python runner has no method {method!r:.80}"
             self.refuse(id, {"code": "unknown_method", "message": message})
-            return
-        try:
-            request(id, params)
-        except StepweaveError as error:
+        elif isinstance(error, StepweaveError):
             self.refuse(id, error.to_wire())
-        except Exception as error:
+        else:
             self.refuse(id, describe(error, "internal", lambda file: False))
 
     def _send_request(self, method: str, params: dict[str, Any], answer: Answer) -> None:

@@ -65,7 +65,8 @@ class Scope:
         peer = self.peer
         loop = asyncio._get_running_loop()
         if loop is peer.loop:
-            pending = Pending(loop, method, self, read)
+            pending = Pending(loop=loop)
+            pending.method, pending.scope, pending.read = method, self, read
             peer.request(method, params, pending, self)
             return pending
         if self.cancelled is not None:
@@ -101,7 +102,7 @@ class Scope:
             return
         self.cancelled = reason
         if self.task is not None:
-            self.task.cancel()
+            self.task.cancel(reason)
         waiters = list(self.waiters or ())
         for waiter in waiters:
             waiter.give_up(errors.Cancelled(reason))
@@ -114,9 +115,7 @@ class Scope:
         if not self.queued and self.drained is not None and not self.drained.done():
             self.drained.set_result(None)
 
-    def close(self) -> None:
-        """Pass on what was printed without an end of line; nothing more goes out afterwards."""
-        if self.held:
-            console.stdout.settle(self)
-            console.stderr.settle(self)
-        self.closed = True
+    def settle(self) -> None:
+        """Pass on what was printed without an end of line."""
+        console.stdout.settle(self)
+        console.stderr.settle(self)

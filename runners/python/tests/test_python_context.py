@@ -388,7 +388,7 @@ def test_in_a_thread_a_call_blocks_and_in_its_own_loop_it_is_awaited(run: Run) -
 
 def test_after_the_answer_a_call_fails_with_the_step_named(run: Run) -> None:
     async def test(context: Context, peer: Any) -> None:
-        context._scope.close()
+        context._scope.closed = True
         with pytest.raises(StepweaveError, match=r"steps/a\.step\.py: its handler has finished"):
             context.emit("a")
         context.logger.info("still said")

@@ -112,6 +112,29 @@ def test_an_emit_that_fails_unawaited_is_a_warning_in_its_scope(start: Start) ->
     assert runner.messages(level="warn") == ["emit was not awaited and failed: not in emits"]
 
 
+def test_a_task_of_a_handler_that_fails_alone_is_told(start: Start) -> None:
+    runner = start(
+        {
+            "a.step.py": """
+                config = {"type": "event"}
+                import asyncio
+                async def fails():
+                    raise ValueError("nobody awaits me")
+                async def handler(data, context):
+                    asyncio.create_task(fails())
+                    await asyncio.sleep(0)
+            """
+        }
+    )
+
+    runner.event("a.step.py")
+
+    runner.until(
+        lambda: any("nobody awaits me" in line for line in runner.lines)
+        or any("nobody awaits me" in str(record) for record in runner.logs)
+    )
+
+
 def test_handlers_without_async_run_in_threads_side_by_side(start: Start) -> None:
     runner = start(
         {
@@ -208,6 +231,7 @@ CANCELLED = {
 @pytest.mark.parametrize("how", CANCELLED)
 def test_a_cancelled_handler_ends_and_is_answered_once(how: str, start: Start) -> None:
     kind, body = CANCELLED[how]
+    seen = ["for timeout"] if kind == "async def" else []
     runner = start(
         {
             "a.step.py": f"""
@@ -217,6 +241,9 @@ def test_a_cancelled_handler_ends_and_is_answered_once(how: str, start: Start) -
                     print("started")
                     try:
                         {body}
+                    except asyncio.CancelledError as error:
+                        print("for", error)
+                        raise
                     finally:
                         print("cleaned up")
                 def forever():
@@ -241,7 +268,7 @@ def test_a_cancelled_handler_ends_and_is_answered_once(how: str, start: Start) -
     with pytest.raises(Refused, match=r"a\.step\.py was cancelled \(timeout\)") as refused:
         runner.wait(id)
     assert refused.value.code == "cancelled"
-    assert runner.messages() == ["started", "cleaned up"]
+    assert runner.messages() == ["started", *seen, "cleaned up"]
     assert runner.request("ping", {}) == {}
 
 
