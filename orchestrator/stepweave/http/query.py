@@ -24,7 +24,7 @@ def parse(text: str) -> dict[str, Any]:
     try:
         pairs = parse_qsl(text, keep_blank_values=True, max_num_fields=_MOST_FIELDS)
     except ValueError as error:
-        raise InvalidInput(f"more than {_MOST_FIELDS} fields") from error
+        raise InvalidInput(f"there are more than {_MOST_FIELDS:,} fields") from error
     result: dict[str, Any] = {}
     for key, value in pairs:
         if "[" in key and not key.startswith("["):
@@ -68,10 +68,5 @@ def _tidy(value: Any) -> Any:
         items = value[""]
         return items if isinstance(items, list) else [items]
     tidy = {key: _tidy(inner) for key, inner in value.items()}
-    if (
-        tidy
-        and all(key.isdecimal() for key in tidy)
-        and sorted(map(int, tidy)) == list(range(len(tidy)))
-    ):
-        return [tidy[key] for key in sorted(tidy, key=int)]
-    return tidy
+    indexes = [str(index) for index in range(len(tidy))]
+    return [tidy[index] for index in indexes] if tidy.keys() == set(indexes) else tidy
