@@ -16,6 +16,7 @@ __all__ = ["ClientGone", "Receive", "body_payload", "headers", "query_of", "read
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 
 _FORM = "application/x-www-form-urlencoded"
+_BOM = b"\xef\xbb\xbf"
 
 
 class ClientGone(Exception):
@@ -48,7 +49,7 @@ def query_of(scope: Mapping[str, Any]) -> dict[str, Any]:
     try:
         return query.parse(raw.decode("ascii"))
     except UnicodeDecodeError as error:
-        raise InvalidInput("the query string holds bytes that are not ASCII") from error
+        raise InvalidInput("the query string has bytes that are not percent-encoded") from error
 
 
 async def read_body(receive: Receive, head: Mapping[str, Any], limit: int) -> bytes:
@@ -58,13 +59,8 @@ async def read_body(receive: Receive, head: Mapping[str, Any], limit: int) -> by
         return b""
     if isinstance(length, str) and length.isdecimal() and int(length) > limit:
         raise TooLarge(f"the body has {length} bytes, the limit is {limit}")
-    message = await receive()
-    if message["type"] == "http.disconnect":
-        raise ClientGone
-    body: bytes = message.get("body", b"")
-    if not message.get("more_body"):
-        return body
-    parts, size = [body], len(body)
+    parts: list[bytes] = []
+    size = 0
     while True:
         message = await receive()
         if message["type"] == "http.disconnect":
@@ -75,7 +71,7 @@ async def read_body(receive: Receive, head: Mapping[str, Any], limit: int) -> by
             raise TooLarge(f"the body is over the limit of {limit} bytes")
         parts.append(part)
         if not message.get("more_body"):
-            return b"".join(parts)
+            return parts[0] if len(parts) == 1 else b"".join(parts)
 
 
 def body_payload(body: bytes, content_type: str | None) -> tuple[Payload | None, Any]:
@@ -87,6 +83,7 @@ def body_payload(body: bytes, content_type: str | None) -> tuple[Payload | None,
         return None, {}
     kind = (content_type or "").partition(";")[0].strip().lower()
     if kind == "application/json" or kind.endswith("+json"):
+        body = body.removeprefix(_BOM)
         try:
             return ("json", body), orjson.loads(body)
         except ValueError as error:
