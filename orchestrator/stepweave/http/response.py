@@ -17,6 +17,20 @@ Send = Callable[[dict[str, Any]], Awaitable[None]]
 Head = list[tuple[bytes, bytes]]
 
 _TOKEN = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
+_CONTROL = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
+# The server's own: about the connection, the length, the moment and the trace of this answer.
+_OURS = frozenset(
+    {
+        "connection",
+        "content-length",
+        "date",
+        "keep-alive",
+        "trailer",
+        "transfer-encoding",
+        "upgrade",
+        "x-trace-id",
+    }
+)
 _CONTENT_TYPES = {
     "json": b"application/json",
     "msgpack": b"application/json",
@@ -60,7 +74,7 @@ def from_handler(result: Any) -> Reply:
         if not typed:
             head.append((b"content-type", _CONTENT_TYPES[body[0]]))
         data = payload.as_json(body) if body[0] == "msgpack" else body[1]
-    if status != 204:
+    if status not in _NO_BODY:
         head.append((b"content-length", b"%d" % len(data)))
     return Reply(status, head, data)
 
@@ -79,7 +93,10 @@ async def send_reply(send: Send, reply: Reply, trace_id: str, *, head_only: bool
 
 
 def _add_headers(head: Head, given: Any) -> bool:
-    """Append a handler's headers; whether a content type is among them."""
+    """Append a handler's headers but those that are null or the server's own.
+
+    Answers whether a content type is among them.
+    """
     if not isinstance(given, Mapping):
         raise InvalidInput(f"headers must be an object, not {type(given).__name__}")
     typed = False
@@ -87,13 +104,15 @@ def _add_headers(head: Head, given: Any) -> bool:
         if not isinstance(name, str) or not _TOKEN.fullmatch(name):
             raise InvalidInput(f"header name {name!r} has characters that HTTP does not allow")
         lower = name.lower()
-        if lower in ("content-length", "transfer-encoding", "connection"):
+        if lower in _OURS:
             continue
-        typed = typed or lower == "content-type"
         for one in value if isinstance(value, list | tuple) else (value,):
-            text = one if isinstance(one, str) else _text(one)
-            if "\n" in text or "\r" in text or "\0" in text:
-                raise InvalidInput(f"header {name} holds a line break: {text!r}")
+            if one is None:
+                continue
+            text = one if isinstance(one, str) else _text(name, one)
+            if _CONTROL.search(text):
+                raise InvalidInput(f"header {name} holds a line break or control sign: {text!r}")
+            typed = typed or lower == "content-type"
             try:
                 head.append((lower.encode(), text.encode("latin-1")))
             except UnicodeEncodeError:
@@ -101,7 +120,9 @@ def _add_headers(head: Head, given: Any) -> bool:
     return typed
 
 
-def _text(value: Any) -> str:
+def _text(name: str, value: Any) -> str:
     if isinstance(value, bool):
         return "true" if value else "false"
-    return "" if value is None else str(value)
+    if isinstance(value, int | float):
+        return str(value)
+    raise InvalidInput(f"header {name} must be text or a list of texts, not {value!r:.80}")
