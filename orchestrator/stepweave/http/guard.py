@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import hmac
+import re
 from collections.abc import Iterable, Mapping
-from urllib.parse import urlsplit
 
 __all__ = ["Guard"]
 
 _LOCAL = frozenset({"localhost", "127.0.0.1", "::1"})
+_HOST = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[\w.-]+)(?::\d+)?")
+_ORIGIN = re.compile(f"https?://{_HOST.pattern}")
 
 
 class Guard:
@@ -26,23 +28,23 @@ class Guard:
     def refusal(self, headers: Mapping[str, str]) -> tuple[int, str] | None:
         """None when the request may pass, else the status and the reason."""
         if self._token is not None:
-            given = headers.get("authorization", "")
-            if hmac.compare_digest(given.encode(), f"Bearer {self._token}".encode()):
+            scheme, _, given = headers.get("authorization", "").partition(" ")
+            sent = given.strip().encode("latin-1", "replace")
+            same = hmac.compare_digest(sent, self._token.encode())
+            if same and scheme.lower() == "bearer":
                 return None
             return 401, "this API needs the header Authorization: Bearer <token>"
         if not self._open:
             return 404, "Not found"
-        host = _host(f"//{headers.get('host', '')}")
-        if host not in self._hosts:
-            return 403, f"the host {host!r} is not this server; use http://localhost"
+        host = headers.get("host", "")
+        if _name(_HOST.fullmatch(host)) not in self._hosts:
+            return 403, f'the host "{host}" is not known here; use localhost, or add it to hosts'
         origin = headers.get("origin")
-        if origin is not None and _host(origin) not in self._hosts:
-            return 403, f"requests from {origin} are not allowed"
+        if origin is not None and _name(_ORIGIN.fullmatch(origin)) not in self._hosts:
+            return 403, f"pages of {origin} may not use this API"
         return None
 
 
-def _host(url: str) -> str | None:
-    try:
-        return urlsplit(url).hostname
-    except ValueError:
-        return None
+def _name(found: re.Match[str] | None) -> str | None:
+    """The host of a matched authority, without brackets and port."""
+    return found[1].strip("[]").lower() if found is not None else None
