@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
 from typing import Any, Protocol
 
 import orjson
 from starlette.applications import Starlette
+from starlette.datastructures import Headers, MutableHeaders
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, JSONResponse, Response
 from starlette.routing import Route
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from stepweave.http.guard import Guard
 from stepweave.http.page import overview
+from stepweave.trace import new_trace_id
 
 __all__ = ["Insight", "make"]
+
+_HEALTH = "/_stepweave/health"
 
 
 class Insight(Protocol):
@@ -36,19 +40,8 @@ class _Json(JSONResponse):
         return orjson.dumps(content, default=str)
 
 
-def make(insight: Insight, guard: Guard) -> Starlette:
-    """The Starlette application of the internal paths, and of `/` where no step has it."""
-
-    def guarded(
-        serve: Callable[[Request], Awaitable[Response]],
-    ) -> Callable[[Request], Awaitable[Response]]:
-        async def checked(request: Request) -> Response:
-            refused = guard.refusal(request.headers)
-            if refused is not None:
-                return _Json({"error": refused[1]}, status_code=refused[0])
-            return await serve(request)
-
-        return checked
+def make(insight: Insight, guard: Guard) -> ASGIApp:
+    """The application of the internal paths, and of `/` where no step has it."""
 
     async def health(_request: Request) -> Response:
         found = insight.health()
@@ -78,27 +71,58 @@ def make(insight: Insight, guard: Guard) -> Starlette:
     async def dead(request: Request) -> Response:
         return _Json({"dead": await insight.dead(_limit(request))})
 
-    async def failed(_request: Request, error: Exception) -> Response:
-        code = error.status_code if isinstance(error, HTTPException) else 500
-        text = error.detail if isinstance(error, HTTPException) else "Internal server error"
-        return _Json({"error": text}, status_code=code)
-
     api = {"steps": steps, "status": status, "traces": traces, "logs": logs, "dead": dead}
-    return Starlette(
+    app = Starlette(
         routes=[
-            Route("/_stepweave/health", health),
-            Route("/", guarded(page)),
-            Route("/_stepweave", guarded(page)),
-            Route("/_stepweave/", guarded(page)),
-            *(Route(f"/_stepweave/api/{name}", guarded(serve)) for name, serve in api.items()),
-            Route("/_stepweave/api/traces/{id}", guarded(trace)),
+            Route(_HEALTH, health),
+            Route("/", page),
+            Route("/_stepweave", page),
+            Route("/_stepweave/", page),
+            *(Route(f"/_stepweave/api/{name}", serve) for name, serve in api.items()),
+            Route("/_stepweave/api/traces/{id}", trace),
         ],
-        exception_handlers={HTTPException: failed, Exception: failed},
+        exception_handlers={HTTPException: _refuse, Exception: _fail},
     )
+
+    async def checked(scope: Scope, receive: Receive, send: Send) -> None:
+        async def traced(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                MutableHeaders(scope=message)["x-trace-id"] = new_trace_id()
+            await send(message)
+
+        refusal = None if scope["path"] == _HEALTH else guard.refusal(Headers(scope=scope))
+        serve: ASGIApp = app if refusal is None else _error(Request(scope), *refusal)
+        await serve(scope, receive, traced)
+
+    return checked
+
+
+async def _refuse(request: Request, error: Exception) -> Response:
+    assert isinstance(error, HTTPException)
+    return _error(request, error.status_code, error.detail)
+
+
+async def _fail(request: Request, _cause: Exception) -> Response:
+    return _error(request, 500, "Internal server error")
+
+
+def _error(request: Request, status: int, text: str) -> Response:
+    """An error in the words and with the headers of those that API steps get."""
+    path = request.scope["raw_path"].decode("latin-1")
+    headers = {}
+    if status == 401:
+        headers["www-authenticate"] = "Bearer"
+    elif status == 404:
+        text = f"There is no route {request.method} {path}"
+    elif status == 405:
+        headers["allow"] = "GET, HEAD"
+        text = f"{path} answers GET, HEAD, not {request.method}"
+    return _Json({"error": text}, status_code=status, headers=headers)
 
 
 def _limit(request: Request) -> int:
     text = request.query_params.get("limit", "100")
-    if not text.isdecimal() or not 1 <= int(text) <= 1000:
-        raise HTTPException(400, f"limit must be a number from 1 to 1000, not {text!r}")
-    return int(text)
+    limit = int(text) if text.isdecimal() and len(text) <= 4 else 0
+    if not 1 <= limit <= 1000:
+        raise HTTPException(400, f"limit must be a number from 1 to 1000, not {text[:100]!r}")
+    return limit
