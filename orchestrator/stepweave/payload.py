@@ -51,7 +51,7 @@ def decode(payload: Payload | None) -> Any:
             return msgpack.unpackb(data, strict_map_key=False)
         if kind == "text":
             return data.decode()
-    except ValueError as error:
+    except (TypeError, ValueError) as error:
         raise InvalidInput(
             f"a {kind} payload of {len(data)} bytes cannot be read: {error}"
         ) from error
@@ -68,6 +68,7 @@ def check(value: Any) -> Payload | None:
     if (
         type(value) in (tuple, list)
         and len(value) == 2
+        and type(value[0]) is str
         and value[0] in FORMATS
         and type(value[1]) is bytes
     ):
@@ -76,10 +77,16 @@ def check(value: Any) -> Payload | None:
 
 
 def as_json(payload: Payload) -> bytes:
-    """The payload as JSON bytes; bytes inside become base64 texts."""
+    """The payload as JSON bytes; bytes inside become base64 texts.
+
+    Raises InvalidInput when it cannot be read, or has keys or a depth that JSON has not.
+    """
     if payload[0] == "json":
         return payload[1]
-    return orjson.dumps(decode(payload), default=_base64, option=orjson.OPT_NON_STR_KEYS)
+    try:
+        return orjson.dumps(decode(payload), default=_base64, option=orjson.OPT_NON_STR_KEYS)
+    except TypeError as error:
+        raise InvalidInput(f"the value has no JSON form: {error}") from error
 
 
 def size(payload: Payload | None) -> int:
@@ -93,8 +100,11 @@ def preview(payload: Payload | None, limit: int) -> str | None:
         return None
     kind, data = payload
     if kind == "msgpack":
-        data = as_json(payload)
-    elif kind == "bytes":
+        try:
+            kind, data = "json", as_json(payload)
+        except InvalidInput:
+            pass
+    if kind in ("msgpack", "bytes"):
         return f"{len(data)} bytes: {data[: limit // 2].hex()}"
     text = data[:limit].decode(errors="replace")
     return text if len(data) <= limit else f"{text}… ({len(data)} bytes)"
