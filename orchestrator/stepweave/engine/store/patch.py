@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -29,7 +30,7 @@ def _apply(value: Any, op: Mapping[str, Any]) -> Any:
     name, path = op.get("op"), op.get("path") or ()
     if name not in OPERATIONS:
         raise InvalidInput(f"an update knows {', '.join(OPERATIONS)}, not {name!r}")
-    if not isinstance(path, list | tuple) or not all(isinstance(part, str | int) for part in path):
+    if not isinstance(path, list | tuple) or not all(type(part) in (str, int) for part in path):
         raise InvalidInput(f"the path of an update is a list of keys and indexes, not {path!r}")
     operand = payload.decode(payload.check(op.get("value")))
     if not path:
@@ -66,7 +67,10 @@ def _changed(name: str, old: Any, operand: Any, where: str) -> Any:
         by = 1 if operand is None else operand
         if not _number(by) or not (old is None or _number(old)):
             raise InvalidInput(f"{where}: increment adds numbers, not {_kind(by)} to {_kind(old)}")
-        return (old or 0) + by
+        total = (old or 0) + by
+        if isinstance(total, float) and not math.isfinite(total):
+            raise InvalidInput(f"{where}: the sum is larger than a number can be")
+        return total
     if not (old is None or isinstance(old, list)):
         raise InvalidInput(f"{where}: append needs a list, not {_kind(old)}")
     return [*(old or []), operand]
