@@ -95,16 +95,16 @@ def size(payload: Payload | None) -> int:
 
 
 def preview(payload: Payload | None, limit: int) -> str | None:
-    """The start of a payload as text for people, at most `limit` bytes of it."""
+    """The start of a payload as text for people, at most `limit` bytes of it.
+
+    Raises InvalidInput for a msgpack payload that cannot be read.
+    """
     if payload is None:
         return None
     kind, data = payload
     if kind == "msgpack":
-        try:
-            kind, data = "json", as_json(payload)
-        except InvalidInput:
-            pass
-    if kind in ("msgpack", "bytes"):
+        data = as_json(payload)
+    elif kind == "bytes":
         return f"{len(data)} bytes: {data[: limit // 2].hex()}"
     text = data[:limit].decode(errors="replace")
     return text if len(data) <= limit else f"{text}… ({len(data)} bytes)"

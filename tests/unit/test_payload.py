@@ -99,11 +99,11 @@ def test_bytes_that_are_not_of_their_format_cannot_be_read(kind: str, data: byte
 def test_any_bytes_of_any_format_are_read_or_refused(kind: str, data: bytes) -> None:
     given = (kind, data)
     assert payload.check(given) is given
-    assert payload.preview(given, 20) is not None
-    try:
-        payload.decode(given)
-    except InvalidInput:
-        pass
+    for read in (payload.decode, lambda it: payload.preview(it, 20)):
+        try:
+            read(given)
+        except InvalidInput:
+            pass
     if kind != "json":
         try:
             orjson.loads(payload.as_json(given))
@@ -169,7 +169,6 @@ def test_but_not_one_with_keys_or_a_depth_that_json_has_not(data: bytes) -> None
         (("bytes", b"\x01\x02"), "2 bytes: 0102"),
         (("bytes", b"\xff" * 100), "100 bytes: ffffffffff"),
         (payload.encode([b"\xff"]), '["/w=="]'),
-        (("msgpack", b"\xc1\xc1"), "2 bytes: c1c1"),
     ],
 )
 def test_people_see_the_beginning(given: payload.Payload, shown: str) -> None:
