@@ -16,7 +16,10 @@ from stepweave_runner.streams import Streams
 
 __all__ = ["Context"]
 
-_NAMES = ("emit", "logger", "state", "streams", "trace_id", "traceId", "flows", "attempt")
+_NAMES = (
+    *("emit", "logger", "state", "streams", "trace_id", "traceId", "flows", "attempt"),
+    *("deadline_ms", "cancelled", "cancel_reason"),
+)
 _USUAL = {"topic", "data"}
 _MISSING: Any = object()
 
@@ -49,7 +52,18 @@ class Context(MutableMapping[str, Any]):
     trace_id = _Lazy(lambda context: context._scope.trace_id)
     traceId = _Lazy(lambda context: context._scope.trace_id)
     flows = _Lazy(lambda context: list(context._scope.flows))
-    attempt = _Lazy(lambda context: context._scope.attempt)
+    attempt = _Lazy(lambda context: context._scope.params.get("attempt", 1))
+    deadline_ms = _Lazy(lambda context: context._scope.params.get("deadline_ms"))
+
+    @property
+    def cancelled(self) -> bool:
+        """Whether the invocation was cancelled: for loops that call nothing Python could stop."""
+        return self._scope.cancelled is not None
+
+    @property
+    def cancel_reason(self) -> str | None:
+        """Why it was cancelled ("timeout", "shutdown", "client"), or None."""
+        return self._scope.cancelled
 
     def emit(self, event: Any = None, data: Any = _MISSING, /, **options: Any) -> Any:
         """Publish an event: `emit({"topic": …, "data": …})`, `emit("topic", data)`, or by keywords.

@@ -11,7 +11,7 @@ import sys
 from collections.abc import Callable, Coroutine
 from typing import Any
 
-from stepweave_runner import __version__, console, errors, frames, values
+from stepweave_runner import __version__, console, errors, frames, values, watchdog
 from stepweave_runner.codec import codec
 from stepweave_runner.connection import Connection
 from stepweave_runner.errors import ProtocolError, Refusal, StepweaveError
@@ -31,6 +31,8 @@ _WINDOW = 512
 # Collections of the youngest generation come after this many new objects (limits of CPython: 700).
 _YOUNG_OBJECTS = 50_000
 _QUIET_S = 0.5
+# Tasks say whose they are from Python 3.12 on.
+_TellingTask: Any = asyncio.Task if hasattr(asyncio.Task, "get_context") else ()
 
 
 class Host:
@@ -59,6 +61,7 @@ class Host:
             self._loop, reading, writing, codec, self._peer.receive, self._ended
         )
         self._peer.connection = self._connection
+        self._reading = reading
         self._threads = Threads()
         self._loader: Loader | None = None
         self._invocations: Invocations
@@ -74,6 +77,7 @@ class Host:
         signal.signal(signal.SIGINT, lambda *_: None)
         gc.set_threshold(_YOUNG_OBJECTS, 20, 50)
         self._connection.open()
+        watchdog.watch(self._reading)
         while True:
             self._serve()
 
@@ -89,6 +93,8 @@ class Host:
 
     def initialize(self, id: int, params: dict[str, Any]) -> None:
         """Fix version, limits and the project's folder."""
+        if self._loader is not None:
+            raise StepweaveError("invalid_params", "initialize has been answered already")
         oldest, newest = _need(params, "protocol", list)[:2]
         root = _need(params, "root", str)
         if not (oldest <= _PROTOCOL[1] and newest >= _PROTOCOL[0]):
@@ -99,12 +105,11 @@ class Host:
             )
         self._peer.max_frame = params.get("max_frame") or frames.MAX_FRAME
         self._peer.window = params.get("window") or 1
-        if self._loader is None:
-            self._loader = Loader(root, self._threads)
-            self._loader.modules.install()
-            self._invocations = Invocations(
-                self._loop, self._peer, self._threads, self._loader.modules.is_project_file
-            )
+        self._loader = Loader(root, self._threads)
+        self._loader.modules.install()
+        self._invocations = Invocations(
+            self._loop, self._peer, self._threads, self._loader.modules.is_project_file
+        )
         self._peer.respond(
             id,
             {
@@ -114,6 +119,7 @@ class Host:
                     "version": __version__,
                     "language": "python",
                     "language_version": ".".join(map(str, sys.version_info[:3])),
+                    "msgpack": codec.name,
                 },
                 "extensions": [".py"],
                 "max_frame": frames.MAX_FRAME,
@@ -167,17 +173,21 @@ class Host:
             return
         if len(self._invocations.running) >= _WINDOW:
             raise StepweaveError("busy", f"{_WINDOW} invocations are running already")
-        scope = Scope(id, self._peer, handle, trace, step.flows, params.get("attempt", 1))
+        scope = Scope(id, self._peer, handle, trace, step.flows, params)
         self._invocations.start(scope, kind, step.handler, read(given))
 
     def authorize(self, id: int, params: dict[str, Any]) -> None:
-        """Ask a stream file's canAccess whether a client may subscribe."""
+        """Ask canAccess whether a client may subscribe, or streamAuth who a client is."""
         step = self._live().step(_need(params, "step", str), params.get("revision"))
-        if params.get("kind") != "canAccess" or step.can_access is None:
-            message = f"{step.handle} has no {params.get('kind')!r:.40}"
-            raise StepweaveError("invalid_params", message)
+        kind = _need(params, "kind", str)
+        guard = step.guards.get(kind)
+        if guard is None:
+            message = f"{step.handle} has no {kind:.40}"
+            wire = {"code": "handler_failed", "type": "MissingHandler", "message": message}
+            self._peer.refuse(id, wire)
+            return
         given = values.decode(params.get("input")) or {}
-        self._answer(id, self._authorize(step.can_access, given))
+        self._answer(id, self._authorize(kind, guard, given))
 
     def shutdown(self, id: int, params: dict[str, Any]) -> None:
         """Take nothing new, let run or cancel what runs, then answer."""
@@ -237,15 +247,16 @@ class Host:
             self._settle_soon()
         raise Refusal(refusal)
 
-    async def _authorize(self, guard: Handler, given: dict[str, Any]) -> Any:
+    async def _authorize(self, kind: str, guard: Handler, given: dict[str, Any]) -> Any:
+        asked = (
+            (given.get("subscription"), given.get("auth")) if kind == "canAccess" else (given, None)
+        )
         try:
-            allowed = await chain([], guard, self._threads).call(
-                given.get("subscription"), given.get("auth")
-            )
+            allowed = await chain([], guard, self._threads).call(*asked)
         except Exception as error:
             known = self._live().modules.is_project_file
             raise Refusal(errors.describe(error, "handler_failed", known)) from None
-        return values.encode(bool(allowed))
+        return values.encode(bool(allowed) if kind == "canAccess" else allowed)
 
     async def _shut_down(self, grace_s: float) -> None:
         invocations = self._invocations
@@ -266,7 +277,7 @@ class Host:
         """Leave: the orchestrator is gone, or what it sends cannot be read."""
         if error is not None:
             console.complain(str(error))
-            os._exit(70)
+            os._exit(1)
         if self._stopping and not self._invocations.running:
             atexit._run_exitfuncs()
         os._exit(0)
@@ -281,7 +292,7 @@ class Host:
             future.scope.log("warn", message, {"error": error})
             return
         # Here any other handler may be running: only the task itself knows whose it is.
-        variables = future.get_context() if hasattr(future, "get_context") else None
+        variables = future.get_context() if isinstance(future, _TellingTask) else None
         scope = None if variables is None else variables.get(console.running)
         if scope is not None:
             scope.log("error", message, {"error": error} if error is not None else None)

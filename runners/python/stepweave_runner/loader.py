@@ -16,20 +16,22 @@ from stepweave_runner.threads import Threads
 
 __all__ = ["Loader", "Step"]
 
-_GUARDS = ("canAccess", "can_access")
+# By the kind of `authorize`, what the function may be called in the config or the file.
+_GUARDS = {"canAccess": ("canAccess", "can_access"), "streamAuth": ("streamAuth", "stream_auth")}
+_FUNCTIONS = frozenset({"middleware"}.union(*_GUARDS.values()))
 
 
 class Step:
     """One revision of a step, as it was loaded."""
 
-    __slots__ = ("can_access", "exports", "flows", "handle", "handler", "path", "revision")
+    __slots__ = ("exports", "flows", "guards", "handle", "handler", "path", "revision")
 
     def __init__(self, handle: str, revision: int, path: str) -> None:
         self.handle = handle
         self.revision = revision
         self.path = path
         self.handler: Handler | None = None
-        self.can_access: Handler | None = None
+        self.guards: dict[str, Handler] = {}
         self.exports: list[str] = []
         self.flows: list[str] = []
 
@@ -48,7 +50,7 @@ class Loader:
         path = self._paths[handle] = _existing(path)
         module = self.modules.run(path)
         given = await _config(module, path)
-        functions = {key: given[key] for key in ("middleware", *_GUARDS) if key in given}
+        functions = {key: given[key] for key in _FUNCTIONS if key in given}
         config, warnings = schemas.convert({k: v for k, v in given.items() if k not in functions})
         step = Step(handle, revision, path)
         self._bind(step, config.get("type"), functions, module)
@@ -116,11 +118,14 @@ class Loader:
                 raise LoadFailed(f"{_base(step.path)}: handler is a {what}, no function", step.path)
             step.handler = bind(handler, kind)
             step.exports.append("handler")
-        for name in _GUARDS:
-            guard = functions.get(name) or getattr(module, name, None)
-            if callable(guard) and step.can_access is None:
-                step.can_access = bind(guard, kind)
-                step.exports.append("canAccess")
+        for guard, names in _GUARDS.items():
+            for function in (functions.get(name) or getattr(module, name, None) for name in names):
+                if isinstance(function, Mapping):  # {"authenticate": …, "contextSchema": …}
+                    function = function.get("authenticate")
+                if callable(function):
+                    step.guards[guard] = bind(function, kind)
+        if "canAccess" in step.guards:
+            step.exports.append("canAccess")
         middleware = functions.get("middleware") or []
         if callable(middleware):
             middleware = [middleware]

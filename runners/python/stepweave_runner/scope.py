@@ -32,14 +32,14 @@ class Scope:
     """Context calls for which threads wait."""
 
     def __init__(
-        self, id: int, peer: Peer, step: str, trace: str, flows: list[str], attempt: int
+        self, id: int, peer: Peer, step: str, trace: str, flows: list[str], params: dict[str, Any]
     ) -> None:
         self.id = id
         self.peer = peer
         self.step = step
         self.trace = trace
         self.flows = flows
-        self.attempt = attempt
+        self.params = params
 
     @property
     def trace_id(self) -> str:
@@ -56,11 +56,7 @@ class Scope:
         invocation was cancelled.
         """
         if self.closed:
-            raise errors.StepweaveError(
-                "unknown_scope",
-                f"{self.step}: its handler has finished, so {method} can no longer be called "
-                "through this context; await what the handler starts",
-            )
+            raise self._late(method)
         params["scope"] = self.id
         peer = self.peer
         loop = asyncio._get_running_loop()
@@ -108,6 +104,16 @@ class Scope:
             waiter.give_up(errors.Cancelled(reason))
         if self.worker is not None and not waiters:
             self.worker.interrupt(self)
+
+    def _late(self, method: str) -> errors.StepweaveError:
+        if self.cancelled is not None:
+            why = f"{self.step}: {method} after the invocation was cancelled ({self.cancelled})"
+            return errors.StepweaveError("cancelled", why)
+        return errors.StepweaveError(
+            "unknown_scope",
+            f"{self.step}: its handler has finished, so {method} can no longer be called "
+            "through this context; await what the handler starts",
+        )
 
     def sent(self) -> None:
         """Count a context call that waited for the window and has left."""

@@ -95,6 +95,6 @@ def new_scope() -> Callable[[], scope.Scope]:
     def new_scope() -> scope.Scope:
         peer: Any = FakePeer()
         trace = f"00-{'ab' * 16}-{'cd' * 8}-01"
-        return scope.Scope(7, peer, "steps/a.step.py", trace, ["main"], 2)
+        return scope.Scope(7, peer, "steps/a.step.py", trace, ["main"], {"attempt": 2})
 
     return new_scope

@@ -44,6 +44,11 @@ def test_keys_and_attributes_reach_the_same(run: Run) -> None:
         assert context["emit"] == context.emit
         assert context.trace_id == context.traceId == "ab" * 16
         assert (context.flows, context.attempt) == (["main"], 2)
+        assert (context["deadline_ms"], context["cancelled"], context.cancel_reason) == (
+            None,
+            False,
+            None,
+        )
         assert "logger" in context and "nothing" not in context
         assert context.get("nothing") is None
         assert set(context) >= {"emit", "logger", "state", "streams"}

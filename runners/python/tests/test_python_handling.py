@@ -130,8 +130,10 @@ def test_a_task_of_a_handler_that_fails_alone_is_told(start: Start) -> None:
     runner.event("a.step.py")
 
     runner.until(
-        lambda: any("nobody awaits me" in line for line in runner.lines)
-        or any("nobody awaits me" in str(record) for record in runner.logs)
+        lambda: (
+            any("nobody awaits me" in line for line in runner.lines)
+            or any("nobody awaits me" in str(record) for record in runner.logs)
+        )
     )
 
 

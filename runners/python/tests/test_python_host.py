@@ -43,6 +43,8 @@ def test_before_the_handshake_requests_are_refused(tmp_path: Any) -> None:
             runner.request(method, {})
         assert refused.value.code == "not_initialized"
     runner.initialize()
+    with pytest.raises(Refused, match="answered already"):
+        runner.initialize()
     runner.end()
 
 
@@ -325,6 +327,19 @@ def test_at_the_end_of_its_input_the_runner_leaves_whatever_runs(start: Start) -
     assert runner.stop_input() == 0
 
 
+def test_a_handler_that_holds_the_loop_does_not_outlive_the_orchestrator(start: Start) -> None:
+    runner = start(
+        {
+            "a.step.py": "config = {'type': 'event'}\nimport os\n"
+            "async def handler(d, c):\n    os.write(1, b'held\\n')\n    while True: pass\n",
+        }
+    )
+    runner.send_event("a.step.py")
+    runner.until(lambda: "held" in runner.lines)
+
+    assert runner.stop_input() == 0
+
+
 def test_shutdown_waits_for_what_runs_and_takes_nothing_new(start: Start) -> None:
     runner = start(
         {
@@ -400,9 +415,36 @@ def test_a_stream_is_asked_whether_a_client_may_subscribe(start: Start) -> None:
     with pytest.raises(Refused, match="cannot tell") as refused:
         ask(None, "broken")
     assert refused.value.code == "handler_failed" and refused.value.wire["frames"][0]["line"] == 5
-    with pytest.raises(Refused) as refused:
+    with pytest.raises(Refused, match="has no streamAuth") as refused:
         ask(None, kind="streamAuth")
-    assert refused.value.code == "invalid_params"
+    assert refused.value.wire["type"] == "MissingHandler"
+
+
+AUTHENTICATES = {
+    "a function": """
+        config = {"name": "board"}
+        def stream_auth(request):
+            return {"role": request["headers"]["x-role"]}
+    """,
+    "in the config": """
+        async def authenticate(request):
+            return {"role": request["headers"]["x-role"]}
+        config = {"name": "board", "streamAuth": {"authenticate": authenticate}}
+    """,
+}
+
+
+@pytest.mark.parametrize("form", AUTHENTICATES)
+def test_a_file_may_say_who_a_client_is(form: str, start: Start) -> None:
+    runner = start({"board.stream.py": AUTHENTICATES[form]})
+    given = json.dumps({"headers": {"x-role": "admin"}, "url": "/"}).encode()
+
+    answer = runner.request(
+        "authorize",
+        {"step": "board.stream.py", "kind": "streamAuth", "input": ["json", given]},
+    )
+
+    assert value(answer) == {"role": "admin"}
 
 
 def test_leaving_a_handler_by_sys_exit_ends_the_process_with_that_code(start: Start) -> None:
