@@ -18,7 +18,8 @@ export default async function* report(events) {
   }
   yield '\n'
   for (const { name, file, details } of failures) {
-    yield `\n✖ ${name}\n  ${file ?? ''}\n${inspect(details.error?.cause ?? details.error, { depth: 6 })}\n`
+    const error = inspect(details.error?.cause ?? details.error, { depth: 6 })
+    yield `\n✖ ${name}\n  ${file ?? ''}\n${error}\n`
   }
   yield `\n${counts.passed} passed, ${counts.failed} failed, ${counts.skipped} skipped\n`
 }

@@ -38,6 +38,8 @@ try {
     process.execPath,
     [
       '--enable-source-maps',
+      // Of the loader, when it runs in a test's own process.
+      '--disable-warning=ExperimentalWarning',
       '--test',
       `--test-reporter=${join(home, 'scripts', 'reporter.mjs')}`,
       '--test-reporter-destination=stdout',

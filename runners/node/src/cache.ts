@@ -10,7 +10,7 @@ import {
   writeFileSync,
 } from 'node:fs'
 import { tmpdir } from 'node:os'
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
 import type { Compiled } from './transform'
 
 // Each edit leaves an entry behind; past the limit the older half goes.
@@ -21,7 +21,8 @@ type Head = Omit<Compiled, 'code'> & { size: number }
 
 /** Never throws: without a usable folder every file is transformed anew. */
 export class CompileCache {
-  private readonly folder: string | undefined
+  /** Where the entries are; undefined if there is no folder to trust. */
+  readonly folder: string | undefined
   private writes = 0
 
   constructor(folder: string | undefined) {
@@ -46,14 +47,18 @@ export class CompileCache {
   write(key: string, compiled: Compiled): void {
     if (this.folder === undefined) return
     const { code, ...rest } = compiled
-    const path = this.path(key)
+    const head = JSON.stringify({ ...rest, size: code.length })
+    this.writeWhole(this.path(key), `${head}\n${code}`)
+    if (this.writes++ % 500 === 0) this.prune()
+  }
+
+  /** Puts a file into the folder at once and whole, or not at all. */
+  writeWhole(path: string, content: string | Uint8Array): void {
     const temporary = `${path}.${process.pid}`
     try {
-      mkdirSync(this.folder, { recursive: true, mode: 0o700 })
-      const head = JSON.stringify({ ...rest, size: code.length })
-      writeFileSync(temporary, `${head}\n${code}`, { mode: 0o600 })
+      mkdirSync(dirname(path), { recursive: true, mode: 0o700 })
+      writeFileSync(temporary, content, { mode: 0o600 })
       renameSync(temporary, path)
-      if (this.writes++ % 500 === 0) this.prune()
     } catch {
       rmSync(temporary, { force: true })
     }
@@ -65,12 +70,16 @@ export class CompileCache {
 
   private prune(): void {
     const folder = this.folder as string
-    const names = readdirSync(folder)
-    if (names.length <= MAX_ENTRIES) return
-    const aged = names
-      .map((name) => ({ name, at: statSync(join(folder, name)).mtimeMs }))
-      .sort((one, other) => one.at - other.at)
-    for (const { name } of aged.slice(0, aged.length / 2)) rmSync(join(folder, name), { force: true })
+    try {
+      const names = readdirSync(folder)
+      if (names.length <= MAX_ENTRIES) return
+      const aged = names
+        .map((name) => ({ path: join(folder, name), at: statSync(join(folder, name)).mtimeMs }))
+        .sort((one, other) => one.at - other.at)
+      for (const { path } of aged.slice(0, aged.length / 2)) rmSync(path, { force: true })
+    } catch {
+      // Another runner is at it.
+    }
   }
 }
 

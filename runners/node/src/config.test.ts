@@ -11,7 +11,10 @@ declare const __HOME__: string
 
 const nearby = createRequire(`${__HOME__}/x.js`)
 
-function plain(config: Record<string, unknown>): { config: Record<string, unknown>; warnings: string[] } {
+function plain(config: Record<string, unknown>): {
+  config: Record<string, unknown>
+  warnings: string[]
+} {
   const { payload, warnings } = configPayload(config, nearby)
   return { config: JSON.parse(payload.body as string) as Record<string, unknown>, warnings }
 }
@@ -36,7 +39,10 @@ const FIELDS = {
 }
 
 // Their types have little in common.
-const ZODS = { 'zod 4': z4, 'zod 3': z3, 'zod 4 of the zod 3 package': z3v4 } as unknown as Record<string, typeof z4>
+const ZODS = { 'zod 4': z4, 'zod 3': z3, 'zod 4 of the zod 3 package': z3v4 } as unknown as Record<
+  string,
+  typeof z4
+>
 
 for (const [name, z] of Object.entries(ZODS)) {
   test(`${name}: the input form, with dates as text`, () => {
@@ -51,7 +57,11 @@ for (const [name, z] of Object.entries(ZODS)) {
 }
 
 test('zod 4: what JSON Schema cannot say is anything', () => {
-  const schema = z4.object({ big: z4.bigint(), any: z4.any(), made: z4.string().transform((s) => s.length) })
+  const schema = z4.object({
+    big: z4.bigint(),
+    any: z4.any(),
+    made: z4.string().transform((s) => s.length),
+  })
   assert.deepEqual(schemaOf(schema), {
     type: 'object',
     properties: { big: {}, any: {}, made: { type: 'string' } },
@@ -76,7 +86,11 @@ test('zod 3: strict objects, unions, effects and one schema in two places', () =
     made: z3.string().transform((s) => s.length),
     strict: z3.object({}).strict(),
   })
-  const street = { type: 'object', properties: { street: { type: 'string' } }, required: ['street'] }
+  const street = {
+    type: 'object',
+    properties: { street: { type: 'string' } },
+    required: ['street'],
+  }
   assert.deepEqual(schemaOf(schema), {
     type: 'object',
     properties: {
@@ -91,14 +105,22 @@ test('zod 3: strict objects, unions, effects and one schema in two places', () =
 })
 
 test('zod 3: a schema that holds itself has a reference', () => {
-  interface Tree { children: Tree[] }
+  interface Tree {
+    children: Tree[]
+  }
   const tree: z3.ZodType<Tree> = z3.lazy(() => z3.object({ children: z3.array(tree) }))
   assert.match(JSON.stringify(schemaOf(z3.object({ tree }))), /"\$ref":"#\/properties\/tree"/)
 })
 
 test('Standard JSON Schema and conversion methods are used', () => {
   const type = { type: 'string' }
-  const standard = { '~standard': { version: 1, vendor: 'x', jsonSchema: { input: ({ target }: { target: string }) => ({ ...type, target }) } } }
+  const standard = {
+    '~standard': {
+      version: 1,
+      vendor: 'x',
+      jsonSchema: { input: ({ target }: { target: string }) => ({ ...type, target }) },
+    },
+  }
   assert.deepEqual(schemaOf(standard), { ...type, target: 'draft-2020-12' })
   assert.deepEqual(schemaOf({ toJsonSchema: () => type }), type)
   assert.deepEqual(schemaOf(Object.assign(() => {}, { toJSONSchema: () => type })), type)
@@ -112,7 +134,8 @@ test('schemas are found wherever they are', () => {
     list: [z4.string()],
   })
   const types = JSON.stringify(config)
-  for (const type of ['string', 'number', 'null', 'boolean']) assert.match(types, new RegExp(`"type":"${type}"`))
+  for (const type of ['string', 'number', 'null', 'boolean'])
+    assert.match(types, new RegExp(`"type":"${type}"`))
 })
 
 test('JSON Schema, shorthand and null are left as they are', () => {
@@ -127,7 +150,11 @@ test('JSON Schema, shorthand and null are left as they are', () => {
 
 test('a schema that cannot be converted is a warning and no schema', () => {
   const bad = { '~standard': { version: 1, vendor: 'valibot' } }
-  const throws = { toJSONSchema: () => { throw new Error('dates') } }
+  const throws = {
+    toJSONSchema: () => {
+      throw new Error('dates')
+    },
+  }
   const { config, warnings } = plain({ name: 'A', input: bad, responseSchema: { 200: throws } })
   assert.deepEqual(config, { name: 'A', responseSchema: {} })
   assert.equal(warnings.length, 2)
@@ -136,8 +163,22 @@ test('a schema that cannot be converted is a warning and no schema', () => {
 })
 
 test('functions are left out, other values become JSON', () => {
-  const config = { name: 'A', middleware: [() => 1], canAccess() {}, list: [1, () => 2], at: new Date(0), big: 1n, baseConfig: { factory() {} } }
-  assert.deepEqual(plain(config).config, { name: 'A', list: [1], at: '1970-01-01T00:00:00.000Z', big: '1', baseConfig: {} })
+  const config = {
+    name: 'A',
+    middleware: [() => 1],
+    canAccess() {},
+    list: [1, () => 2],
+    at: new Date(0),
+    big: 1n,
+    baseConfig: { factory() {} },
+  }
+  assert.deepEqual(plain(config).config, {
+    name: 'A',
+    list: [1],
+    at: '1970-01-01T00:00:00.000Z',
+    big: '1',
+    baseConfig: {},
+  })
 })
 
 test('a config that holds itself is refused', () => {

@@ -5,7 +5,7 @@ import { Socket } from 'node:net'
 import { setImmediate } from 'node:timers'
 import { StepweaveError } from './errors'
 import { BadFrame, FrameReader, type FrameSink } from './frame'
-import { Writer } from './msgpack'
+import { type Mark, Writer } from './msgpack-write'
 
 // What waits longer or is larger does not wait for the end of the loop's turn, so a handler that
 // never yields still gets its log lines out.
@@ -85,7 +85,7 @@ export class Connection {
   }
 
   /** For frames on the hot path: `begin`, write to the result of `frame`, `end`. */
-  begin(): ReturnType<Writer['begin']> {
+  begin(): Mark {
     return this.writer.begin()
   }
 
@@ -93,7 +93,7 @@ export class Connection {
     return this.writer
   }
 
-  end(mark: ReturnType<Writer['begin']>): void {
+  end(mark: Mark): void {
     const size = this.writer.end(mark)
     if (size > this.peerMaxFrame) {
       this.writer.rollback(mark)

@@ -53,7 +53,10 @@ test('groups are indented, each handler for itself', async () => {
   const { records } = await printed(`
     console.group('outer'); console.log('in'); console.group(); console.log('deep\\ndeeper'); console.groupEnd()
     console.groupEnd(); console.groupEnd(); console.log('out')`)
-  assert.deepEqual(records.map(([, , message]) => message), ['outer', '  in', '    deep\n    deeper', 'out'])
+  assert.deepEqual(
+    records.map(([, , message]) => message),
+    ['outer', '  in', '    deep\n    deeper', 'out'],
+  )
 })
 
 test('a trace says where it was', async () => {
@@ -79,7 +82,10 @@ test('the standard streams become a record per line, the rest at the end', async
 test('records and prints keep their order', async () => {
   const { records } = await printed(`
     process.stdout.write('no end'); console.log('next'); ctx.logger.info('logged'); console.log('last')`)
-  assert.deepEqual(records.map(([, , message]) => message), ['no end', 'next', 'logged', 'last'])
+  assert.deepEqual(
+    records.map(([, , message]) => message),
+    ['no end', 'next', 'logged', 'last'],
+  )
 })
 
 test('what passes by the language arrives on stderr', async () => {
@@ -88,11 +94,19 @@ test('what passes by the language arrives on stderr', async () => {
     require('child_process').spawnSync('echo', ['from a child'], { stdio: 'inherit' })
     require('child_process').spawnSync('sh', ['-c', 'echo three >&3; echo four >&4'], { stdio: ['inherit', 'inherit', 'pipe'] })`)
   assert.deepEqual(records, [])
-  assert.deepEqual(stderr.split('\n').filter((line) => line !== '').sort(), ['descriptor 1', 'descriptor 2', 'from a child'])
+  assert.deepEqual(
+    stderr
+      .split('\n')
+      .filter((line) => line !== '')
+      .sort(),
+    ['descriptor 1', 'descriptor 2', 'from a child'],
+  )
 })
 
 test('printing while a file loads belongs to no handler', async () => {
-  const child = await Child.start({ 'a.step.js': `console.log('loading'); process.stdout.write('partial'); ${step('')}` })
+  const child = await Child.start({
+    'a.step.js': `console.log('loading'); process.stdout.write('partial'); ${step('')}`,
+  })
   await child.load('a.step.js')
   await child.until(() => child.logs.length > 0)
   assert.deepEqual([child.logs[0]?.scope, child.logs[0]?.message], [undefined, 'loading'])
@@ -101,7 +115,9 @@ test('printing while a file loads belongs to no handler', async () => {
 
 test('handlers that run side by side keep their prints apart', async () => {
   const child = await Child.start({
-    'a.step.js': step(`for (let n = 0; n < 5; n++) { await new Promise((done) => setTimeout(done, Math.random() * 5)); console.log(input, n); process.stdout.write(input + '\\n') }`),
+    'a.step.js': step(
+      `for (let n = 0; n < 5; n++) { await new Promise((done) => setTimeout(done, Math.random() * 5)); console.log(input, n); process.stdout.write(input + '\\n') }`,
+    ),
   })
   await child.load('a.step.js')
   const first = child.id + 1

@@ -117,7 +117,20 @@ test('state answers as written', async () => {
       await state.set('users', 'none', undefined),
     ]`)
   assert.deepEqual(result, [
-    null, true, { name: 'ann' }, 0, [0, { name: 'ann' }], ['users'], ['users'], false, true, true, 2, null, 2, null,
+    null,
+    true,
+    { name: 'ann' },
+    0,
+    [0, { name: 'ann' }],
+    ['users'],
+    ['users'],
+    false,
+    true,
+    true,
+    2,
+    null,
+    2,
+    null,
   ])
   assert.equal(child.requests[3]?.params['key'], '7')
 })
@@ -134,7 +147,11 @@ test('state options and operations in their form on the wire', async () => {
     await state.trace.getGroup()`)
   const requests = child.requests.map(({ method, params: { scope: _, ...params } }) => {
     const ops = params['ops'] as Params[] | undefined
-    if (ops) params['ops'] = ops.map(({ value, ...op }) => ({ ...op, ...(value === undefined ? {} : { value: decode(value) }) }))
+    if (ops)
+      params['ops'] = ops.map(({ value, ...op }) => ({
+        ...op,
+        ...(value === undefined ? {} : { value: decode(value) }),
+      }))
     if ('value' in params) params['value'] = decode(params['value'])
     if (params['expect']) params['expect'] = decode(params['expect'])
     return [method, params]
@@ -143,8 +160,21 @@ test('state options and operations in their form on the wire', async () => {
   assert.deepEqual(requests, [
     ['state.set', { group: 'g', key: 'k', value: 1, ttl_ms: 7_776_000_000 }],
     ['state.set', { group: 'g', key: 'k', value: 1, expect: null }],
-    ['state.update', { group: 'g', key: 'k', ops: [{ op: 'set', path: ['a', 0, 'b'], value: { n: '1' } }, { op: 'remove', path: ['x', 2] }] }],
-    ['state.update', { group: 'g', key: 'k', ops: [{ op: 'append', path: [], value: null }], expect: { n: 1 } }],
+    [
+      'state.update',
+      {
+        group: 'g',
+        key: 'k',
+        ops: [
+          { op: 'set', path: ['a', 0, 'b'], value: { n: '1' } },
+          { op: 'remove', path: ['x', 2] },
+        ],
+      },
+    ],
+    [
+      'state.update',
+      { group: 'g', key: 'k', ops: [{ op: 'append', path: [], value: null }], expect: { n: 1 } },
+    ],
     ['state.update', { group: 'g', key: 'k', ops: [{ op: 'increment', path: [], value: 1 }] }],
     ['state.update', { group: 'g', key: 'k', ops: [{ op: 'increment', path: [], value: -2 }] }],
     ['state.set', { group: trace, key: 'k', value: 1 }],
@@ -188,7 +218,13 @@ test('streams answer items with their marker, and take them back without', async
   assert.deepEqual(result, [{ text: 'x', __motia: marker }, [], [], true])
   const sent = child.requests.map(({ method, params }) => {
     const event = params['event'] as Params | undefined
-    return [method, params['stream'], params['id'], event && [event['type'], decode(event['data'])], decode(params['data'])]
+    return [
+      method,
+      params['stream'],
+      params['id'],
+      event && [event['type'], decode(event['data'])],
+      decode(params['data']),
+    ]
   })
   assert.deepEqual(sent, [
     ['stream.set', 'board', 'i', undefined, { text: 'x' }],
@@ -234,7 +270,8 @@ test('the logger has every level and takes errors, bytes and odd messages', asyn
 })
 
 test('a refused call fails with its code and the place that made it', async () => {
-  child.answer = () => Promise.reject({ code: 'not_declared', message: 'add it to emits', data: { topic: 't' } })
+  child.answer = () =>
+    Promise.reject({ code: 'not_declared', message: 'add it to emits', data: { topic: 't' } })
   const result = (await run(`
     try { await emit({ topic: 't', data: 1 }) }
     catch (error) { return [error.code, error.message, error.data, error.stack.includes(__filename + ':4'), error instanceof Error] }`)) as unknown[]
@@ -250,7 +287,14 @@ test('a value without a form is refused with its path', async () => {
 })
 
 test('a value over the limit of the other side is refused here', async () => {
-  const small = await Child.start({ 'a.step.js': step('return state.set("g", "k", "x".repeat(9000)).catch((e) => [e.code, e.message])') }, { handshake: { max_frame: 8192 } })
+  const small = await Child.start(
+    {
+      'a.step.js': step(
+        'return state.set("g", "k", "x".repeat(9000)).catch((e) => [e.code, e.message])',
+      ),
+    },
+    { handshake: { max_frame: 8192 } },
+  )
   await small.load('a.step.js')
   const [code, message] = (await small.event('a.step.js')) as string[]
   assert.equal(code, 'too_large')
@@ -260,7 +304,8 @@ test('a value over the limit of the other side is refused here', async () => {
 })
 
 test('bytes travel both ways', async () => {
-  const echo = 'await state.set("g", "k", { raw: input.raw, more: [new Uint8Array([1])] }); return state.get("g", "k")'
+  const echo =
+    'await state.set("g", "k", { raw: input.raw, more: [new Uint8Array([1])] }); return state.get("g", "k")'
   const raw = Buffer.alloc(50_000, 9)
   const result = (await run(echo, { raw })) as { raw: Buffer; more: Buffer[] }
   assert.ok(raw.equals(result.raw))
@@ -269,7 +314,10 @@ test('bytes travel both ways', async () => {
 })
 
 test('calls that the handler does not await leave before its answer', async () => {
-  const few = await Child.start({ 'a.step.js': step('for (let n = 0; n < 50; n++) emit({ topic: "t", data: n })') }, { handshake: { window: 3 } })
+  const few = await Child.start(
+    { 'a.step.js': step('for (let n = 0; n < 50; n++) emit({ topic: "t", data: n })') },
+    { handshake: { window: 3 } },
+  )
   await few.load('a.step.js')
   let open = 0
   let most = 0
@@ -282,15 +330,23 @@ test('calls that the handler does not await leave before its answer', async () =
   await few.event('a.step.js')
   const answer = few.order.indexOf(`answer ${few.id}`)
   assert.equal(few.order.slice(0, answer).filter((kind) => kind === 'emit').length, 50)
-  assert.deepEqual(few.requests.map(({ params }) => decode(params['data'])), Array.from({ length: 50 }, (_, n) => n))
+  assert.deepEqual(
+    few.requests.map(({ params }) => decode(params['data'])),
+    Array.from({ length: 50 }, (_, n) => n),
+  )
   assert.ok(most <= 3, `${most} at once`)
   await few.stop()
 })
 
 test('a context that is used after its handler fails with a reason', async () => {
   await run('globalThis.kept = ctx')
-  const result = await run('return globalThis.kept.emit({ topic: "t" }).catch((error) => [error.code, error.message])')
-  assert.deepEqual(result, ['unknown_scope', 'emit after the handler had answered; await every call before it returns'])
+  const result = await run(
+    'return globalThis.kept.emit({ topic: "t" }).catch((error) => [error.code, error.message])',
+  )
+  assert.deepEqual(result, [
+    'unknown_scope',
+    'emit after the handler had answered; await every call before it returns',
+  ])
   assert.equal(child.requests.length, 0)
 })
 
@@ -312,27 +368,44 @@ test('the virtual modules serve whichever handler runs', async () => {
         return [await state.get('help', 'k'), state.trace !== undefined]
       }`,
   })
-  const results = await Promise.all([1, 2].map(async (n) => {
-    const name = `virtual${n}.step.js`
-    child.write({ [name]: step(`const { work, same } = require('./lib/help'); return [await work(${n}), same]`) })
-    await child.load(name)
-    return child.event(name)
-  }))
+  const results = await Promise.all(
+    [1, 2].map(async (n) => {
+      const name = `virtual${n}.step.js`
+      child.write({
+        [name]: step(
+          `const { work, same } = require('./lib/help'); return [await work(${n}), same]`,
+        ),
+      })
+      await child.load(name)
+      return child.event(name)
+    }),
+  )
   const same = [{ a: 1 }, { b: 2 }, true, true]
-  assert.deepEqual((results as unknown[][]).map(([, value]) => value), [same, same])
+  assert.deepEqual(
+    (results as unknown[][]).map(([, value]) => value),
+    [same, same],
+  )
   const logs = child.logs.filter(({ message }) => message === 'in helper')
   assert.equal(new Set(logs.map(({ scope }) => scope)).size, 2)
-  assert.equal(child.logs.find(({ message }) => message === 'while loading')?.scope !== undefined, true)
+  assert.equal(
+    child.logs.find(({ message }) => message === 'while loading')?.scope !== undefined,
+    true,
+  )
 })
 
 test('outside of a handler the virtual modules say so', async () => {
-  child.write({ 'outside.step.ts': `
+  child.write({
+    'outside.step.ts': `
     import { emit, state, logger } from 'motia'
     logger.info('outside')
     export const failed = await Promise.all([emit({ topic: 't' }), state.get('g', 'k')].map((call) => call.catch((error: Error) => error.message)))
-    export const config = { type: 'noop', name: 'X', description: failed.join(' / ') }` })
+    export const config = { type: 'noop', name: 'X', description: failed.join(' / ') }`,
+  })
   const { config } = await child.load('outside.step.ts')
-  assert.equal((config as Params)['description'], 'emit works only while a handler runs / state works only while a handler runs')
+  assert.equal(
+    (config as Params)['description'],
+    'emit works only while a handler runs / state works only while a handler runs',
+  )
   assert.equal(child.logs.at(-1)?.scope, undefined)
 })
 

@@ -56,7 +56,7 @@ export class Context {
   }
 }
 
-/** Publishes an event; resolves with its id once it is accepted. Throws TypeError without a topic. */
+/** Publishes an event; resolves with its id once it is recorded. Without a topic: TypeError. */
 export async function emit(scope: Scope, event: EmittedEvent): Promise<{ event: string }> {
   if (typeof event !== 'object' || event === null || typeof event.topic !== 'string') {
     throw new TypeError(
@@ -68,7 +68,8 @@ export async function emit(scope: Scope, event: EmittedEvent): Promise<{ event: 
   const group = event.messageGroupId ?? event.group
   if (group !== undefined && group !== null) params['group'] = String(group)
   if (event.id !== undefined && event.id !== null) params['id'] = String(event.id)
-  const delay = event.delay ?? (event.delaySeconds === undefined ? undefined : event.delaySeconds * 1000)
+  const delay =
+    event.delay ?? (event.delaySeconds === undefined ? undefined : event.delaySeconds * 1000)
   if (delay !== undefined) params['delay_ms'] = milliseconds(delay, 'delay')
   if (event.at !== undefined && event.at !== null) {
     params['at'] = milliseconds(new Date(event.at).getTime(), 'at')

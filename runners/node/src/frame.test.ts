@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { BadFrame, FrameReader, peek } from './frame'
-import { Writer } from './msgpack'
+import { Writer } from './msgpack-write'
 import { vectors } from './testing/vectors'
 
 function frames(...values: unknown[]): Buffer {
@@ -24,7 +24,13 @@ function reader(maxFrame = 1_000): { feed(chunk: Buffer): void; seen: unknown[] 
   return { feed: (chunk) => inner.feed(chunk), seen }
 }
 
-const VALUES = [[0, 1, 'ping', {}], 'x'.repeat(200), [1, 2, null, { a: [1, 2] }], '', [2, 'log', {}]]
+const VALUES = [
+  [0, 1, 'ping', {}],
+  'x'.repeat(200),
+  [1, 2, null, { a: [1, 2] }],
+  '',
+  [2, 'log', {}],
+]
 
 test('frames arrive whatever the pieces', () => {
   const bytes = frames(...VALUES)
@@ -40,9 +46,14 @@ test('a frame over the limit is skipped, whatever the pieces', () => {
   for (let size = 1; size <= bytes.length; size += 7) {
     const { feed, seen } = reader()
     for (let at = 0; at < bytes.length; at += size) feed(bytes.subarray(at, at + size))
-    assert.deepEqual(seen, ['before', { skipped: bytes.length - 26 + 7, kind: 0, id: 300 }, 'after'].map((value) =>
-      typeof value === 'object' ? { ...value, skipped: (seen[1] as { skipped: number }).skipped } : value,
-    ))
+    assert.deepEqual(
+      seen,
+      ['before', { skipped: bytes.length - 26 + 7, kind: 0, id: 300 }, 'after'].map((value) =>
+        typeof value === 'object'
+          ? { ...value, skipped: (seen[1] as { skipped: number }).skipped }
+          : value,
+      ),
+    )
   }
 })
 

@@ -1,5 +1,5 @@
 // Frames: a length of four bytes, big-endian, and one msgpack value. Bytes in, values out.
-import { decode, Malformed } from './msgpack'
+import { decode, Malformed } from './msgpack-read'
 
 /** Enough of a frame to tell whether it is a request or a response, and its id. */
 const HEAD_SIZE = 8
@@ -116,7 +116,7 @@ export class FrameReader {
   }
 }
 
-/** Kind and id of a frame of which only the first bytes are known; undefined if they tell neither. */
+/** Kind and id of a frame from its first bytes; undefined if they tell neither. */
 export function peek(head: Buffer): { kind: number; id: number } | undefined {
   const kind = head[1]
   if ((head[0] !== 0x94 && head[0] !== 0x93) || (kind !== 0 && kind !== 1)) return undefined

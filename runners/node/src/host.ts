@@ -4,11 +4,12 @@ import type { Connection } from './connection'
 import { complain } from './complain'
 import { capture } from './console'
 import { invalidParams, StepweaveError } from './errors'
+import { HandlerFailure, LoadFailure } from './failures'
 import { Invocations } from './invocations'
-import { LoadError } from './load-error'
 import { Loader } from './loader'
 import type { Logs } from './logs'
 import { NativeModules } from './native'
+import { text, whole } from './params'
 import { NULL } from './payload'
 import type { ErrorFields, Params, Peer, Service } from './peer'
 import { Resolver } from './resolve'
@@ -184,7 +185,10 @@ export class Host implements Service {
 
   private unload(params: Params, steps: Steps): null {
     const { revision } = params
-    steps.unload(text(params, 'unload', 'step'), typeof revision === 'number' ? revision : undefined)
+    steps.unload(
+      text(params, 'unload', 'step'),
+      typeof revision === 'number' ? revision : undefined,
+    )
     return null
   }
 
@@ -253,57 +257,3 @@ export class Host implements Service {
 
 /** The answer is given elsewhere. */
 const LATER = Symbol('later')
-
-/** What user code threw outside of an invocation. */
-class HandlerFailure extends Error {
-  constructor(cause: unknown) {
-    super('', { cause })
-  }
-}
-
-/** Why a step file could not be loaded. */
-class LoadFailure extends Error {
-  private readonly path: string
-
-  constructor(cause: unknown, path: string) {
-    super('', { cause })
-    this.path = path
-  }
-
-  fields(stacks: Stacks): ErrorFields {
-    const { cause } = this
-    const fields = stacks.fields('load_failed', cause)
-    if (isLoadError(cause)) {
-      const { file, line, column } = cause
-      return {
-        ...fields,
-        type: cause.type,
-        trace: cause.trace ?? stacks.trace(cause.cause ?? cause),
-        data: { file, line, column },
-      }
-    }
-    const frame = fields.frames?.find(({ file }) => stacks.isOwn(file))
-    return { ...fields, data: { file: frame?.file ?? this.path, line: frame?.line ?? 1 } }
-  }
-}
-
-/** What user code throws may fight back even against being looked at. */
-function isLoadError(thrown: unknown): thrown is LoadError {
-  try {
-    return thrown instanceof LoadError
-  } catch {
-    return false
-  }
-}
-
-function text(params: Params, method: string, name: string): string {
-  const value = params[name]
-  if (typeof value === 'string' && value !== '') return value
-  throw invalidParams(`${method}: "${name}" must be a text`)
-}
-
-function whole(params: Params, method: string, name: string): number {
-  const value = params[name]
-  if (typeof value === 'number' && value >= 0) return value
-  throw invalidParams(`${method}: "${name}" must be a number`)
-}

@@ -7,7 +7,8 @@ export function parseJsonc(text: string): unknown {
 
 /** The same text with comments blanked out and trailing commas removed; texts are left alone. */
 function plain(text: string): string {
-  const tokens = /"(?:[^"\\\n]|\\.)*"|\/\/[^\n]*|\/\*[^]*?\*\/|,(?=(?:\s|\/\/[^\n]*|\/\*[^]*?\*\/)*[}\]])/g
+  const tokens =
+    /"(?:[^"\\\n]|\\.)*"|\/\/[^\n]*|\/\*[^]*?\*\/|,(?=(?:\s|\/\/[^\n]*|\/\*[^]*?\*\/)*[}\]])/g
   return text.replace(tokens, (token) =>
     token.startsWith('"') ? token : token.replace(/[^\n]/g, ' '),
   )

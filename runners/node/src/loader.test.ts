@@ -63,7 +63,8 @@ test('follows tsconfig paths, baseUrl, extends and comments', async () => {
 
 test('follows the imports of package.json', async () => {
   using project = new Project({
-    'package.json': '{ "type": "module", "imports": { "#lib/*": { "browser": "./gone/*", "default": "./lib/*" }, "#one": "./one.ts" } }',
+    'package.json':
+      '{ "type": "module", "imports": { "#lib/*": { "browser": "./gone/*", "default": "./lib/*" }, "#one": "./one.ts" } }',
     'lib/a.ts': 'export const a = 1',
     'one.ts': 'export const one = 2',
     'main.js': 'import { a } from "#lib/a.js"\nexports.result = [a, require("#one").one]',
@@ -73,14 +74,19 @@ test('follows the imports of package.json', async () => {
 
 const PACKAGES = {
   'node_modules/cjs/package.json': '{ "name": "cjs" }',
-  'node_modules/cjs/index.js': 'exports.a = 1; exports.count = (globalThis.cjsLoads = (globalThis.cjsLoads ?? 0) + 1)',
+  'node_modules/cjs/index.js':
+    'exports.a = 1; exports.count = (globalThis.cjsLoads = (globalThis.cjsLoads ?? 0) + 1)',
   'node_modules/interop/package.json': '{ "name": "interop" }',
-  'node_modules/interop/index.js': 'Object.defineProperty(exports, "__esModule", { value: true }); exports.default = "d"',
-  'node_modules/esm/package.json': '{ "name": "esm", "type": "module", "exports": { ".": { "default": "./index.js" } } }',
+  'node_modules/interop/index.js':
+    'Object.defineProperty(exports, "__esModule", { value: true }); exports.default = "d"',
+  'node_modules/esm/package.json':
+    '{ "name": "esm", "type": "module", "exports": { ".": { "default": "./index.js" } } }',
   'node_modules/esm/index.js': 'export const b = 2\nexport default "esm"',
-  'node_modules/import-only/package.json': '{ "name": "import-only", "type": "module", "exports": { ".": { "import": "./index.js" } } }',
+  'node_modules/import-only/package.json':
+    '{ "name": "import-only", "type": "module", "exports": { ".": { "import": "./index.js" } } }',
   'node_modules/import-only/index.js': 'export const c = 3',
-  'node_modules/@scope/awaits/package.json': '{ "name": "@scope/awaits", "type": "module", "exports": "./index.js" }',
+  'node_modules/@scope/awaits/package.json':
+    '{ "name": "@scope/awaits", "type": "module", "exports": "./index.js" }',
   'node_modules/@scope/awaits/index.js': 'export const d = await Promise.resolve(4)',
 }
 
@@ -97,7 +103,16 @@ test('loads packages of every kind', async () => {
       import { readFileSync } from 'fs'
       export const result = [a, whole.a, inner, esm, b, c, d, typeof readFileSync]`,
   })
-  assert.deepEqual((await project.load('main.ts'))['result'], [1, 1, 'd', 'esm', 2, 3, 4, 'function'])
+  assert.deepEqual((await project.load('main.ts'))['result'], [
+    1,
+    1,
+    'd',
+    'esm',
+    2,
+    3,
+    4,
+    'function',
+  ])
 })
 
 test('CommonJS requires packages for ESM, and imports those that can only be imported', async () => {
@@ -112,7 +127,10 @@ test('CommonJS requires packages for ESM, and imports those that can only be imp
 })
 
 test('packages stay loaded while project files are read anew', async () => {
-  using project = new Project({ ...PACKAGES, 'main.ts': 'import { count } from "cjs"\nexport const result = count' })
+  using project = new Project({
+    ...PACKAGES,
+    'main.ts': 'import { count } from "cjs"\nexport const result = count',
+  })
   const first = (await project.load('main.ts'))['result']
   project.loader.invalidate([project.path('main.ts')])
   assert.equal((await project.load('main.ts'))['result'], first)
@@ -127,7 +145,11 @@ test('a linked workspace package in TypeScript is one of the project files', asy
   mkdirSync(project.path('node_modules'))
   symlinkSync(project.path('packages/shared'), project.path('node_modules/shared'))
   assert.equal((await project.load('app/main.ts'))['result'], 3)
-  assert.ok(project.loader.watched(project.path('app/main.ts')).some((file) => file.endsWith('shared/src/index.ts')))
+  assert.ok(
+    project.loader
+      .watched(project.path('app/main.ts'))
+      .some((file) => file.endsWith('shared/src/index.ts')),
+  )
 })
 
 test('a missing module is named with the place of its import', async () => {
@@ -179,7 +201,8 @@ test('a module that awaits runs once, however many load it at once', async () =>
   using project = new Project({
     'a.ts': 'import { n } from "./slow"\nexport const result = n',
     'b.ts': 'import { n } from "./slow"\nexport const result = n',
-    'slow.ts': 'const g = globalThis as any\ng.slowRuns = (g.slowRuns ?? 0) + 1\nawait new Promise((done) => setTimeout(done, 10))\nexport const n = g.slowRuns',
+    'slow.ts':
+      'const g = globalThis as any\ng.slowRuns = (g.slowRuns ?? 0) + 1\nawait new Promise((done) => setTimeout(done, 10))\nexport const n = g.slowRuns',
   })
   const [a, b] = await Promise.all([project.load('a.ts'), project.load('b.ts')])
   assert.deepEqual([a['result'], b['result']], [1, 1])
@@ -197,7 +220,8 @@ test('loads that meet in a circle of awaits do not wait for each other for good'
 
 test('an edit reaches importers and leaves the rest alone', async () => {
   using project = new Project({
-    'one.ts': 'import { a } from "./lib/a"\nimport { shared } from "./lib/shared"\nexport const result = [a, shared]',
+    'one.ts':
+      'import { a } from "./lib/a"\nimport { shared } from "./lib/shared"\nexport const result = [a, shared]',
     'two.ts': 'import { shared } from "./lib/shared"\nexport const result = shared',
     'lib/a.ts': 'import { deep } from "./deep"\nexport const a = deep',
     'lib/deep.ts': 'export const deep = 1',
@@ -255,7 +279,9 @@ test('what a file is made of is told', async () => {
     'd.json': '{}',
   })
   await project.load('main.ts')
-  const names = project.loader.watched(project.path('main.ts')).map((file) => file.slice(project.folder.length + 1))
+  const names = project.loader
+    .watched(project.path('main.ts'))
+    .map((file) => file.slice(project.folder.length + 1))
   assert.deepEqual(names.sort(), ['a.ts', 'd.json', 'main.ts'])
 })
 
@@ -268,7 +294,15 @@ test('require.resolve, module and friends are there', async () => {
     ]`,
     'lib.ts': 'export {}',
   })
-  assert.deepEqual((await project.load('main.js'))['result'], [true, 'fs', true, true, false, true, 'object'])
+  assert.deepEqual((await project.load('main.js'))['result'], [
+    true,
+    'fs',
+    true,
+    true,
+    false,
+    true,
+    'object',
+  ])
 })
 
 test('a broken JSON file is named with its line', async () => {
@@ -284,7 +318,9 @@ test('a broken JSON file is named with its line', async () => {
 })
 
 test('a thousand reloads do not pile up', async () => {
-  using project = new Project({ 'main.js': 'exports.data = new Array(10_000).fill(0); exports.result = 1' })
+  using project = new Project({
+    'main.js': 'exports.data = new Array(10_000).fill(0); exports.result = 1',
+  })
   const size = (): number => process.memoryUsage().heapUsed
   const reload = async (): Promise<void> => {
     project.loader.invalidate([project.path('main.js')])

@@ -1,10 +1,20 @@
 // Runs the project's own files, TypeScript and JavaScript, ESM and CommonJS, in a registry of its
 // own: so a file can be forgotten and read anew, which Node's registries do not allow.
-import { readFileSync, statSync } from 'node:fs'
+import { readFileSync } from 'node:fs'
 import { pathToFileURL } from 'node:url'
 import { messageOf } from './errors'
+import { namespaceOf, parseJson } from './exports'
 import { failedImport, LoadError, missing, notFound, withCode } from './load-error'
-import { bodyOf, compiledBody, finish, leadsTo, Module, type Pauses } from './module'
+import {
+  bodyOf,
+  compiledBody,
+  finish,
+  isPauses,
+  leadsTo,
+  Module,
+  type Pauses,
+  versionOf,
+} from './module'
 import { ModuleGraph } from './module-graph'
 import type { NativeModules } from './native'
 import type { Resolved, Resolver } from './resolve'
@@ -78,7 +88,9 @@ export class Loader {
 
   private read(file: string): string {
     try {
-      return readFileSync(file, 'utf8').replace(/^\uFEFF/, '').replace(/^#!/, '//')
+      return readFileSync(file, 'utf8')
+        .replace(/^\uFEFF/, '')
+        .replace(/^#!/, '//')
     } catch (error) {
       throw new LoadError(`${file} cannot be read: ${messageOf(error)}`, {
         type: typeOf(error),
@@ -289,33 +301,4 @@ export class Loader {
       },
     }
   }
-}
-
-function isPauses(running: Pauses): boolean {
-  return Object.prototype.toString.call(running) === '[object Generator]'
-}
-
-function parseJson(source: string, file: string): unknown {
-  try {
-    return JSON.parse(source)
-  } catch (error) {
-    const position = Number(/position (\d+)/.exec(messageOf(error))?.[1] ?? 0)
-    const line = source.slice(0, position).split('\n').length
-    throw new LoadError(messageOf(error), { type: 'SyntaxError', file, line, cause: error })
-  }
-}
-
-/** The namespace that import() gives for a module's exports. */
-function namespaceOf(exports: unknown): unknown {
-  if (typeof exports === 'object' && exports !== null) {
-    const isNamespace = Object.prototype.toString.call(exports) === '[object Module]'
-    if (isNamespace || (exports as { __esModule?: unknown }).__esModule === true) return exports
-  }
-  const isObject = (typeof exports === 'object' && exports !== null) || typeof exports === 'function'
-  return Object.assign(Object.create(null) as object, isObject ? exports : {}, { default: exports })
-}
-
-function versionOf(file: string): string {
-  const stat = statSync(file, { throwIfNoEntry: false })
-  return stat === undefined ? '' : `${stat.mtimeMs}:${stat.size}:${stat.ino}`
 }

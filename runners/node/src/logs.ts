@@ -1,4 +1,4 @@
-// Log records on their way to the orchestrator: the only traffic without a bound, so it has one here.
+// Log records on their way out: the only traffic without a bound, so it gets one here.
 import type { Connection } from './connection'
 import type { Params, Peer } from './peer'
 import { Payload } from './payload'
@@ -6,7 +6,12 @@ import type { Level, LogRecord, Scope, ScopeLogs } from './scope'
 import { encodeJson } from './values'
 
 // How many records may wait for a reader that does not read, before a level is dropped (SPEC 6.3).
-const LIMITS: Record<Level, number> = { debug: 1_000, info: 2_000, warn: 4_000, error: Number.POSITIVE_INFINITY }
+const LIMITS: Record<Level, number> = {
+  debug: 1_000,
+  info: 2_000,
+  warn: 4_000,
+  error: Number.POSITIVE_INFINITY,
+}
 const LONGEST_MESSAGE = 64 * 1024
 
 /** Sends records; when they pile up, drops debug first and tells how many. */

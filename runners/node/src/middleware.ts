@@ -3,7 +3,11 @@ import type { Context } from './context'
 
 export type Handler = (input: unknown, context?: Context) => unknown
 
-export type Middleware = (input: unknown, context: Context | undefined, next: () => unknown) => unknown
+export type Middleware = (
+  input: unknown,
+  context: Context | undefined,
+  next: () => unknown,
+) => unknown
 
 /** The first one is the outermost. Without middleware the handler itself. */
 export function compose(middleware: Middleware[], handler: Handler): Handler {

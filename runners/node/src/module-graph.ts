@@ -1,6 +1,6 @@
 // Which file imports which: what an edit reaches, and what a step should be watched for.
 
-/** Files are absolute paths; one that does not exist can be in here, as what an import looked for. */
+/** Files are absolute paths; one that does not exist is in here if an import looked for it. */
 export class ModuleGraph {
   private readonly imports = new Map<string, Set<string>>()
   private readonly importers = new Map<string, Set<string>>()

@@ -1,4 +1,5 @@
 // One file of the project that has been read, and the function its text was made into.
+import { statSync } from 'node:fs'
 import { dirname } from 'node:path'
 import vm from 'node:vm'
 import { messageOf } from './errors'
@@ -108,4 +109,15 @@ export function leadsTo(module: Module, other: Module): boolean {
     if (next === other) return true
   }
   return false
+}
+
+/** Whether a module that was begun pauses at its imports. */
+export function isPauses(running: Pauses): boolean {
+  return Object.prototype.toString.call(running) === '[object Generator]'
+}
+
+/** What the file looks like on disk; empty if it is not there. */
+export function versionOf(file: string): string {
+  const stat = statSync(file, { throwIfNoEntry: false })
+  return stat === undefined ? '' : `${stat.mtimeMs}:${stat.size}:${stat.ino}`
 }

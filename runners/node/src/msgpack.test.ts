@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { FrameReader } from './frame'
-import { decode, Malformed, Writer } from './msgpack'
+import { decode, Malformed } from './msgpack-read'
+import { Writer } from './msgpack-write'
 import { Payload } from './payload'
 import { isAmbiguous, native, vectors } from './testing/vectors'
 
@@ -83,8 +84,25 @@ test('frames of one turn are taken in order, with large bytes uncopied between t
 })
 
 test('bytes that are no value are malformed', () => {
-  const cases = ['', 'c1', '92', '9201', 'a3', 'd9', 'd905', 'dd7fffffff', 'dfffffffff', 'c6ffffffff',
-    'c0c0', 'd40101', 'c70100', 'a2c328', '81c001', 'cb00', 'ce0000']
+  const cases = [
+    '',
+    'c1',
+    '92',
+    '9201',
+    'a3',
+    'd9',
+    'd905',
+    'dd7fffffff',
+    'dfffffffff',
+    'c6ffffffff',
+    'c0c0',
+    'd40101',
+    'c70100',
+    'a2c328',
+    '81c001',
+    'cb00',
+    'ce0000',
+  ]
   for (const hex of cases) {
     assert.throws(() => decode(Buffer.from(hex, 'hex')), Malformed, hex)
   }

@@ -52,7 +52,7 @@ export class NativeModules {
     return require
   }
 
-  /** Node's own import(), which resolves relative to the file that the function claims to be from. */
+  /** Node's own import(), which resolves relative to the file that it claims to be from. */
   private importFrom(importer: string): Import {
     const folder = dirname(importer)
     let load = this.imports.get(folder)

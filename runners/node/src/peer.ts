@@ -212,7 +212,7 @@ export class Peer {
         next.reject(new Refusal({ code: 'cancelled', message: `${next.method}: cancelled` }))
       } else this.post(next.method, next.params, next)
     }
-    for (let index = 0; index < this.deferred.length; ) {
+    for (let index = 0; index < this.deferred.length;) {
       const { caller, run } = this.deferred[index] as { caller: Caller; run: () => void }
       if (caller.waiting > 0) index++
       else {

@@ -113,7 +113,10 @@ export class Resolver {
       const path = condition(target)
       if (path === undefined || !path.startsWith('.')) continue
       const part = suffix === undefined ? '' : middle(specifier, prefix, suffix)
-      yield resolve(nearest.folder, path.replace('*', () => part))
+      yield resolve(
+        nearest.folder,
+        path.replace('*', () => part),
+      )
     }
   }
 
@@ -145,7 +148,7 @@ function middle(specifier: string, prefix: string, suffix: string): string {
   return specifier.slice(prefix.length, specifier.length - suffix.length)
 }
 
-/** The file behind a path without, or with another, extension; notes in `tried` what was not there. */
+/** The file behind a path with any extension; notes in `tried` what was not there. */
 function findFile(
   path: string,
   order: string[],

@@ -76,7 +76,9 @@ function fromZod3(schema: unknown): unknown {
       return {}
     },
   })
-  return isRecursive ? zodToJsonSchema(schema as never, { ...options, $refStrategy: 'root' }) : inline
+  return isRecursive
+    ? zodToJsonSchema(schema as never, { ...options, $refStrategy: 'root' })
+    : inline
 }
 
 function methodOf(schema: unknown): Convert | undefined {

@@ -11,7 +11,7 @@ declare const __HOME__: string
 const seed = (name: string): string =>
   readFileSync(join(__HOME__, '..', '..', 'tests', 'flows', 'seed', 'steps', name), 'utf8')
 
-test('the seed\'s TypeScript and JavaScript steps run unchanged', async () => {
+test("the seed's TypeScript and JavaScript steps run unchanged", async () => {
   const child = await Child.start({
     'package.json': '{ "name": "shop" }',
     'node_modules/zod/package.json': '{ "name": "zod", "main": "index.js" }',
@@ -36,7 +36,11 @@ test('the seed\'s TypeScript and JavaScript steps run unchanged', async () => {
     flows: ['ecommerce'],
   })
   const payment = await child.load('steps/process-payment.step.js')
-  assert.deepEqual((payment['config'] as { input: unknown }).input, { id: 'string', amount: 'number', currency: 'string' })
+  assert.deepEqual((payment['config'] as { input: unknown }).input, {
+    id: 'string',
+    amount: 'number',
+    currency: 'string',
+  })
 
   const body = ['json', Buffer.from('{"productId":"p1","quantity":2}')]
   const answer = await child.api('steps/create-order.step.ts', { body })
@@ -44,17 +48,29 @@ test('the seed\'s TypeScript and JavaScript steps run unchanged', async () => {
   assert.equal(answer.status, 201)
   assert.match(order.createdAt, /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$/)
   const [set, emitted] = child.requests
-  assert.deepEqual([set?.params['group'], set?.params['key'], decode(set?.params['value'])], ['orders', order.id, order])
-  assert.deepEqual([emitted?.params['topic'], decode(emitted?.params['data'])], ['order.created', order])
+  assert.deepEqual(
+    [set?.params['group'], set?.params['key'], decode(set?.params['value'])],
+    ['orders', order.id, order],
+  )
+  assert.deepEqual(
+    [emitted?.params['topic'], decode(emitted?.params['data'])],
+    ['order.created', order],
+  )
 
   await child.event('steps/process-payment.step.js', order)
   // The seed's example calls a function that it does not define: its own catch says so.
   const failed = child.requests.at(-1)
   assert.equal(failed?.params['topic'], 'payment.failed')
-  assert.deepEqual(decode(failed?.params['data']), { orderId: order.id, error: 'processPayment is not defined' })
-  assert.deepEqual(child.logs.map(({ level, message }) => [level, message]), [
-    ['info', 'Processing payment'],
-    ['error', 'Payment failed'],
-  ])
+  assert.deepEqual(decode(failed?.params['data']), {
+    orderId: order.id,
+    error: 'processPayment is not defined',
+  })
+  assert.deepEqual(
+    child.logs.map(({ level, message }) => [level, message]),
+    [
+      ['info', 'Processing payment'],
+      ['error', 'Payment failed'],
+    ],
+  )
   await child.stop()
 })

@@ -51,7 +51,9 @@ export class Stacks {
       return this.fields(otherwise, thrown)
     }
     const message = messageOf(thrown).slice(0, MAX_MESSAGE)
-    return thrown.name === 'StepweaveError' ? { code, message } : { code, message, type: thrown.name }
+    return thrown.name === 'StepweaveError'
+      ? { code, message }
+      : { code, message, type: thrown.name }
   }
 
   /** The stack text with its causes, without the frames of this program. */

@@ -193,7 +193,9 @@ export function operations(ops: Operation | Operation[]): Record<string, unknown
   return (Array.isArray(ops) ? ops : [ops]).map((operation) => {
     const op = operation?.op ?? operation?.type
     if (typeof op !== 'string') {
-      throw new TypeError('an update needs { op, path, value }, such as { op: "set", path: "name", value: "Ann" }')
+      throw new TypeError(
+        'an update needs { op, path, value }, such as { op: "set", path: "name", value: "Ann" }',
+      )
     }
     const { value } = operation
     return {

@@ -34,7 +34,7 @@ export class Steps {
     this.nearby = nearby
   }
 
-  /** Loads a file as a revision of a handle; the result is that of `load`. Throws what user code throws. */
+  /** Loads a file as a revision of a handle; gives the result of `load`. Throws as the file does. */
   async load(handle: string, path: string, revision: number): Promise<Params> {
     const known = this.entries.get(handle)
     if (known !== undefined) this.loader.refresh(path)

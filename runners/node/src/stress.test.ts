@@ -31,16 +31,23 @@ test('400 calls print in four ways while payloads to 1 MB pass both ways', async
     const size = sizes[n % sizes.length] as number
     const text = String.fromCodePoint(0x61 + (n % 26)).repeat(size / 2) + 'ž'.repeat(size / 4)
     const raw = Buffer.alloc(size / 10, n)
-    const result = (await child.event('p.step.js', { n, text, raw })) as { n: number; text: string; raw: Buffer }
+    const result = (await child.event('p.step.js', { n, text, raw })) as {
+      n: number
+      text: string
+      raw: Buffer
+    }
     assert.equal(result.n, n)
     assert.ok(result.text === text && raw.equals(result.raw), `call ${n}`)
   }
   for (let n = 0; n < 400; n += 20) {
     await Promise.all(Array.from({ length: 20 }, (_, index) => call(n + index)))
   }
-  const said = (prefix: string): number => child.logs.filter(({ message }) => message.startsWith(prefix)).length
+  const said = (prefix: string): number =>
+    child.logs.filter(({ message }) => message.startsWith(prefix)).length
   assert.deepEqual([said('console '), said('stdout ')], [400, 400])
-  await child.until(() => child.stderr.split('\n').filter((line) => line.startsWith('descriptor ')).length === 400)
+  await child.until(
+    () => child.stderr.split('\n').filter((line) => line.startsWith('descriptor ')).length === 400,
+  )
   assert.equal(child.stderr.split('\n').filter((line) => line.startsWith('child ')).length, 20)
   assert.equal(child.requests.filter(({ method }) => method === 'emit').length, 400)
   await child.stop()
@@ -67,7 +74,10 @@ test('an answer longer than the other side takes is an error, and the rest goes 
     'a.step.js': `exports.config = { type: 'event', name: 'A', subscribes: [] }; exports.handler = (n) => 'x'.repeat(n)`,
   })
   await child.load('a.step.js')
-  await assert.rejects(child.event('a.step.js', 17_000_000), /too_large: a frame of .* is over the orchestrator's limit/)
+  await assert.rejects(
+    child.event('a.step.js', 17_000_000),
+    /too_large: a frame of .* is over the orchestrator's limit/,
+  )
   assert.equal(await child.event('a.step.js', 3), 'xxx')
   await child.stop()
 })
@@ -97,7 +107,10 @@ test('20,000 calls in flight keep their answers apart', async () => {
   for (let round = 0; round < 20; round++) {
     const numbers = Array.from({ length: 1_000 }, (_, index) => round * 1_000 + index)
     const results = await Promise.all(numbers.map((n) => child.event('a.step.js', n)))
-    assert.deepEqual(results, numbers.map((n) => [n, n]))
+    assert.deepEqual(
+      results,
+      numbers.map((n) => [n, n]),
+    )
   }
   await child.stop()
 })
@@ -137,7 +150,10 @@ test('a burst of emits through a narrow window loses none', async () => {
   await child.load('a.step.js')
   assert.equal(await child.event('a.step.js', 20_000), 20_000)
   const seen = child.requests.map(({ params }) => decode(params['data']))
-  assert.deepEqual(seen, Array.from({ length: 20_000 }, (_, index) => index))
+  assert.deepEqual(
+    seen,
+    Array.from({ length: 20_000 }, (_, index) => index),
+  )
   await child.stop()
 })
 
@@ -148,7 +164,10 @@ test('a cold start loads many steps quickly enough to be asked all at once', asy
       `import { shared } from './lib/shared'\nexport const config = { type: 'event', name: 'S${n}', subscribes: ['t'] }\nexport const handler = async () => shared(${n})`,
     ]),
   )
-  const child = await Child.start({ ...files, 'lib/shared.ts': 'export const shared = (n: number): number => n * 2' })
+  const child = await Child.start({
+    ...files,
+    'lib/shared.ts': 'export const shared = (n: number): number => n * 2',
+  })
   const loaded = await Promise.all(Object.keys(files).map((name) => child.load(name)))
   assert.equal(loaded.length, 100)
   assert.equal(await child.event('s7.step.ts'), 14)
@@ -167,7 +186,12 @@ test('leaves no process behind when its orchestrator is killed while a handler n
   const lines: string[] = []
   let wake = (): void => {}
   parent.stdout.on('data', (chunk: Buffer) => {
-    lines.push(...chunk.toString().split('\n').filter((line) => line !== ''))
+    lines.push(
+      ...chunk
+        .toString()
+        .split('\n')
+        .filter((line) => line !== ''),
+    )
     wake()
   })
   const until = async (count: number): Promise<void> => {
@@ -181,11 +205,28 @@ test('leaves no process behind when its orchestrator is killed while a handler n
   const send = (frame: unknown): void => {
     parent.stdin.write(source.frame(frame))
   }
-  send([0, 1, 'initialize', { protocol: [1, 1], root: source.folder, environment: 'production', max_frame: 1e6, window: 10, capabilities: {} }])
+  send([
+    0,
+    1,
+    'initialize',
+    {
+      protocol: [1, 1],
+      root: source.folder,
+      environment: 'production',
+      max_frame: 1e6,
+      window: 10,
+      capabilities: {},
+    },
+  ])
   await until(2)
   send([0, 2, 'load', { step: 'a', path: source.path('a.step.js'), revision: 1 }])
   await until(3)
-  send([0, 3, 'invoke', { step: 'a', revision: 1, kind: 'event', input: { data: null }, trace: '', attempt: 1 }])
+  send([
+    0,
+    3,
+    'invoke',
+    { step: 'a', revision: 1, kind: 'event', input: { data: null }, trace: '', attempt: 1 },
+  ])
   await until(4)
   const pid = Number(lines[0])
   parent.kill('SIGKILL')

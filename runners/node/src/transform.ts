@@ -1,8 +1,7 @@
 // Source text to something that can run: as it is where possible, else through the transformer,
 // whose results are kept on disk by the hash of what went in.
 import { createHash } from 'node:crypto'
-import { createRequire } from 'node:module'
-import { join } from 'node:path'
+import { type Babel, loadBabel } from './babel-load'
 import type { CompileCache } from './cache'
 import { LoadError, positionOf } from './load-error'
 import { messageOf } from './errors'
@@ -36,10 +35,6 @@ export interface CompilerOptions {
   jsxFactory: string | undefined
   jsxFragmentFactory: string | undefined
   jsxImportSource: string | undefined
-}
-
-interface Babel {
-  compile(source: string, file: string, options: CompilerOptions): Compiled
 }
 
 declare const __BABEL_ID__: string
@@ -88,8 +83,7 @@ export class Transformer {
   }
 
   private load(): Babel {
-    // Beside this file, and not part of it: most runs find everything in the cache.
-    this.babel ??= createRequire(__filename)(join(__dirname, 'babel.cjs')) as Babel
+    this.babel ??= loadBabel(this.cache, __BABEL_ID__)
     return this.babel
   }
 }

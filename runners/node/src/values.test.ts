@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { decode as unpack } from './msgpack'
+import { decode as unpack } from './msgpack-read'
 import { decode, encode, encodeJson } from './values'
 import type { Payload } from './payload'
 import { native, vectors } from './testing/vectors'
@@ -12,7 +12,8 @@ interface Payloads {
 }
 
 const bytesOf = (payload: Payload | null): Buffer => Buffer.from(payload?.body as string)
-const read = (payload: Payload | null): unknown => decode(payload && [payload.format, bytesOf(payload)])
+const read = (payload: Payload | null): unknown =>
+  decode(payload && [payload.format, bytesOf(payload)])
 
 for (const { name, format, hex, value, error } of vectors<Payloads>('payloads').read) {
   test(`reads the vector: ${name}`, () => {
@@ -60,7 +61,10 @@ function matches(actual: unknown, expected: unknown): void {
 
 test('no value is nil', () => {
   assert.equal(encode(undefined), null)
-  assert.equal(encode(() => 1), null)
+  assert.equal(
+    encode(() => 1),
+    null,
+  )
   assert.equal(decode(null), undefined)
 })
 
@@ -78,7 +82,10 @@ test('class instances, maps, symbols and typed arrays have a form', () => {
   }
   const value = {
     point: new Point(),
-    map: new Map<unknown, unknown>([[1, { a: 1n }], [Symbol('s'), 2]]),
+    map: new Map<unknown, unknown>([
+      [1, { a: 1n }],
+      [Symbol('s'), 2],
+    ]),
     symbol: Symbol('red'),
     floats: new Float32Array([1, 2]),
     url: new URL('http://x.test/a'),
@@ -142,13 +149,32 @@ test('a circle is refused with its path', () => {
 
 test('the same object twice is no circle', () => {
   const shared = { a: 1n }
-  assert.deepEqual(read(encode([shared, shared, { shared }])), [{ a: '1' }, { a: '1' }, { shared: { a: '1' } }])
+  assert.deepEqual(read(encode([shared, shared, { shared }])), [
+    { a: '1' },
+    { a: '1' },
+    { shared: { a: '1' } },
+  ])
 })
 
 test('values that fight back are refused with their path', () => {
-  const bad = { a: { get b(): never { throw new Error('no') } } }
-  assert.throws(() => encode(bad), { code: 'invalid_payload', message: /"a" cannot be written: no/ })
-  const json = { a: { toJSON(): never { throw new RangeError('deep') } } }
+  const bad = {
+    a: {
+      get b(): never {
+        throw new Error('no')
+      },
+    },
+  }
+  assert.throws(() => encode(bad), {
+    code: 'invalid_payload',
+    message: /"a" cannot be written: no/,
+  })
+  const json = {
+    a: {
+      toJSON(): never {
+        throw new RangeError('deep')
+      },
+    },
+  }
   assert.throws(() => encode(json), { code: 'invalid_payload', message: /"a"/ })
 })
 

@@ -1,6 +1,7 @@
 // Native values to payloads and back, under the rules that every runner keeps (SPEC 4).
 import { invalidPayload, messageOf, StepweaveError } from './errors'
-import { decode as decodeMsgpack, Malformed, utf8, Writer } from './msgpack'
+import { decode as decodeMsgpack, Malformed, utf8 } from './msgpack-read'
+import { Writer } from './msgpack-write'
 import { NULL, Payload } from './payload'
 
 // Deeper values take the careful way, which notices circles.

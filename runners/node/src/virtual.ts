@@ -42,8 +42,7 @@ function looseLogger(logs: ScopeLogs): Record<string, unknown> {
   return Object.fromEntries(
     Object.entries(names).map(([name, level]) => [
       name,
-      (message: unknown, fields?: unknown) =>
-        say(logs, scopes.getStore(), level, message, fields),
+      (message: unknown, fields?: unknown) => say(logs, scopes.getStore(), level, message, fields),
     ]),
   )
 }

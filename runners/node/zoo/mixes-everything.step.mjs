@@ -9,5 +9,11 @@ const later = await import('./lib/later.js')
 
 export const config = async () => ({ type: 'event', name: 'MixesEverything', subscribes: ['zoo'] })
 export async function handler() {
-  return [helper.count(), typeof count, loud(text), later.default, require('./lib/helper.cjs') === helper.default]
+  return [
+    helper.count(),
+    typeof count,
+    loud(text),
+    later.default,
+    require('./lib/helper.cjs') === helper.default,
+  ]
 }

@@ -1,9 +1,15 @@
 // Emits everything that has no JSON of its own.
 export const config = () => ({ type: 'event', name: 'OddValues', subscribes: ['zoo'] })
 
-export const handler = async (_: unknown, { emit }: { emit: (event: object) => Promise<unknown> }) => {
+export const handler = async (
+  _: unknown,
+  { emit }: { emit: (event: object) => Promise<unknown> },
+) => {
   const frozen = Object.freeze({ deep: Object.freeze([Object.freeze({ n: 1 })]) })
-  const hostile = new Proxy({ real: 1 }, { ownKeys: () => ['real'], get: (target, key) => Reflect.get(target, key) })
+  const hostile = new Proxy(
+    { real: 1 },
+    { ownKeys: () => ['real'], get: (target, key) => Reflect.get(target, key) },
+  )
   const sparse: number[] = []
   sparse[2] = 3
   await emit({

@@ -6,7 +6,8 @@ globalThis.setImmediate = () => {
   throw new Error('a fake that never runs')
 }
 globalThis.queueMicrotask = undefined
-Error.prepareStackTrace = (error, frames) => `${error}\n${frames.length} frames, in a form of its own`
+Error.prepareStackTrace = (error, frames) =>
+  `${error}\n${frames.length} frames, in a form of its own`
 console.log = console.error = undefined
 process.stdout.write = () => false
 

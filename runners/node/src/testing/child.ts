@@ -4,7 +4,7 @@ import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'nod
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { FrameReader } from '../frame'
-import { Writer } from '../msgpack'
+import { Writer } from '../msgpack-write'
 import type { ErrorFields, Params } from '../peer'
 import type { Payload } from '../payload'
 import { decode, encode } from '../values'
@@ -58,7 +58,10 @@ export class Child {
   answer: Answer
   exit: Promise<number | null>
   readonly process: ChildProcess
-  private readonly open = new Map<number, { resolve(value: unknown): void; reject(error: unknown): void }>()
+  private readonly open = new Map<
+    number,
+    { resolve(value: unknown): void; reject(error: unknown): void }
+  >()
   private readonly waiters = new Set<() => void>()
   private lastId = 0
   private ended = false
@@ -70,9 +73,7 @@ export class Child {
       argv: string[]
     }
     const [command = '', ...args] = argv.map((part) =>
-      part
-        .replace('{interpreter}', process.execPath)
-        .replace('{dir}/dist', __DIST__),
+      part.replace('{interpreter}', process.execPath).replace('{dir}/dist', __DIST__),
     )
     const { NODE_TEST_CONTEXT: _, ...inherited } = process.env
     this.process = spawn(command, args, {
@@ -163,7 +164,10 @@ export class Child {
     return decode(await this.invoke(name, 'event', input, more))
   }
 
-  async api(name: string, input: Params = {}): Promise<{ status: number; headers: Params; body: unknown; format: unknown }> {
+  async api(
+    name: string,
+    input: Params = {},
+  ): Promise<{ status: number; headers: Params; body: unknown; format: unknown }> {
     const result = (await this.invoke(name, 'api', {
       method: 'POST',
       path: '/test',
@@ -291,7 +295,9 @@ export function memory(): Answer {
         return before
       }
       case 'state.list':
-        return [...values].sort(([one], [other]) => (one < other ? -1 : 1)).map(([name, value]) => [name, value])
+        return [...values]
+          .sort(([one], [other]) => (one < other ? -1 : 1))
+          .map(([name, value]) => [name, value])
       case 'state.clear': {
         state.delete(group)
         return values.size

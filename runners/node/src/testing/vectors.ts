@@ -36,7 +36,7 @@ export function native(tagged: Tagged): unknown {
   }
 }
 
-/** Whether a tagged value holds a float that is a whole number, which JavaScript cannot tell apart. */
+/** Whether it holds a float with a whole value, which JavaScript cannot tell from an integer. */
 export function isAmbiguous(tagged: unknown): boolean {
   if (typeof tagged !== 'object' || tagged === null) return false
   if ('float' in tagged) return Number.isInteger(Number(tagged.float))
