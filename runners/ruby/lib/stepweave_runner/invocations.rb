@@ -112,9 +112,10 @@ module StepweaveRunner
       [$stdout, $stderr].each { |output| output.settle(scope) if output.is_a?(Output) } if scope.held?
     end
 
+    # A cancelled invocation is answered before its thread has ended, and its id may be in use again.
     def forget(scope)
       @lock.synchronize do
-        @running.delete(scope.id)
+        @running.delete(scope.id) if @running[scope.id].equal?(scope)
         @ended.broadcast if @running.empty?
       end
     end
