@@ -4,15 +4,11 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol
 
-if TYPE_CHECKING:
-    from stepweave.trace import Span
+from stepweave.trace import CallKind, OutcomeStatus, Span
 
 __all__ = ["Call", "CallKind", "Outcome", "OutcomeStatus", "StepRef", "now_ms"]
-
-CallKind = Literal["api", "event", "cron"]
-OutcomeStatus = Literal["ok", "error", "timeout", "cancelled", "lost"]
 
 
 def now_ms() -> int:

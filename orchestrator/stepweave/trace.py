@@ -12,12 +12,13 @@ import re
 import time
 from typing import Any, Literal, NamedTuple
 
-from stepweave.calls import CallKind, OutcomeStatus
 from stepweave.payload import Payload
 
 __all__ = [
     "MAX_EVENTS",
+    "CallKind",
     "EventType",
+    "OutcomeStatus",
     "Preview",
     "Span",
     "SpanEvent",
@@ -29,6 +30,8 @@ __all__ = [
     "parse_traceparent",
 ]
 
+CallKind = Literal["api", "event", "cron"]
+OutcomeStatus = Literal["ok", "error", "timeout", "cancelled", "lost"]
 EventType = Literal["log", "state", "emit", "stream"]
 
 SpanEvent = tuple[int, EventType, tuple[Any, ...]]

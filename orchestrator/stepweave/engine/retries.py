@@ -1,0 +1,60 @@
+"""What becomes of a delivery whose handler did not succeed."""
+
+from __future__ import annotations
+
+import random
+from enum import Enum, auto
+
+from stepweave.calls import Outcome
+from stepweave.engine.subscription import Delivery
+from stepweave.steps.model import QueueOptions
+
+__all__ = ["LATER_MS", "Verdict", "pause_ms", "verdict"]
+
+_RELOADING_MS = 50
+_UNAVAILABLE_MS = 1000
+_LOST_MS = 50
+
+
+class Verdict(Enum):
+    """KEEP it for the next start, deliver it AGAIN without counting, RETRY it, or BURY it."""
+
+    KEEP = auto()
+    AGAIN = auto()
+    RETRY = auto()
+    BURY = auto()
+
+
+# Outcomes that are not the event's own doing, and how long to wait after them.
+LATER_MS = {
+    "unknown_step": _RELOADING_MS,
+    "stale_revision": _RELOADING_MS,
+    "busy": _UNAVAILABLE_MS,
+}
+
+
+def verdict(delivery: Delivery, queue: QueueOptions, outcome: Outcome) -> Verdict:
+    """What to do next. Call it before `delivery.deaths` is raised for a lost runner.
+
+    Work that lost its runner is given one more run even with no retries left: others ran in
+    that runner too, so its first death may not have been its fault.
+    """
+    code = (outcome.error or {}).get("code")
+    if code == "shutting_down":
+        return Verdict.KEEP
+    if code in LATER_MS:
+        return Verdict.AGAIN
+    maybe_innocent = outcome.status == "lost" and delivery.deaths < 1
+    if delivery.attempt > queue.max_retries and not maybe_innocent:
+        return Verdict.BURY
+    return Verdict.RETRY
+
+
+def pause_ms(delivery: Delivery, queue: QueueOptions, outcome: Outcome) -> int:
+    """Milliseconds until the next try; short after a lost runner, for a new one is there soon."""
+    ceiling = int(queue.backoff.ceiling_s(delivery.attempt) * 1000)
+    if outcome.status == "lost":
+        return int(min(_LOST_MS * 2 ** min(delivery.attempt - 1, 20), ceiling))
+    if queue.backoff.jitter:
+        return random.randint(ceiling // 2, ceiling)
+    return ceiling
