@@ -80,12 +80,11 @@ FAULTS = (
         (
             (
                 "host.py",
-                "        loader = self._live()\n        try:\n",
-                "        loader = self._live()\n"
+                "    def invoke(self, id: int, params: dict[str, Any]) -> None:\n",
+                "    def invoke(self, id: int, params: dict[str, Any]) -> None:\n"
                 "        if self._invocations.running:\n"
                 "            self._loop.call_later(0.01, self.invoke, id, params)\n"
-                "            return\n"
-                "        try:\n",
+                "            return\n",
             ),
         ),
         "nothing came for",
