@@ -23,6 +23,21 @@ def test_our_runner_passes_everything_and_skips_nothing(name: str) -> None:
     assert done.skips == []
 
 
+def test_the_python_runner_needs_no_msgpack_package(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("STEPWEAVE_MSGPACK", "/nowhere")
+    interpreter, *rest = command("python")
+    done = play([interpreter, "-S", *rest], files.path("protocol", "fixtures", "python"), "[fp]*")
+    assert done.failures == []
+    assert done.skips == []
+
+
+def test_the_ruby_runner_needs_no_msgpack_gem(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("STEPWEAVE_PURE_MSGPACK", "1")
+    done = play(command("ruby"), files.path("protocol", "fixtures", "ruby"), "[fp]*")
+    assert done.failures == []
+    assert done.skips == []
+
+
 def test_a_bare_runner_passes_and_skips_what_it_does_not_claim() -> None:
     perl = shutil.which("perl")
     if perl is None and not os.environ.get("CI"):

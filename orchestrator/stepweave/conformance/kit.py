@@ -153,12 +153,15 @@ class Kit:
             ) from error
 
     def _environment(self, root: Path) -> dict[str, str]:
-        """SPEC 5.1; the cache is one for all children, as it is in a project."""
+        """SPEC 5.1; the cache is one for all children, as it is in a project.
+
+        A STEPWEAVE_MSGPACK that is set already stays, so that a runner's other codec can be proved.
+        """
         return {
+            "STEPWEAVE_MSGPACK": str(Path(msgpack.__file__).resolve().parents[1]),
             **os.environ,
             "STEPWEAVE_ROOT": str(root),
             "STEPWEAVE_CACHE": str(self._folder / "cache"),
-            "STEPWEAVE_MSGPACK": str(Path(msgpack.__file__).resolve().parents[1]),
         }
 
     async def _discard(self, session: Session | None) -> None:
