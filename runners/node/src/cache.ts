@@ -60,7 +60,7 @@ export class CompileCache {
       writeFileSync(temporary, content, { mode: 0o600 })
       renameSync(temporary, path)
     } catch {
-      rmSync(temporary, { force: true })
+      discard(temporary)
     }
   }
 
@@ -80,6 +80,14 @@ export class CompileCache {
     } catch {
       // Another runner is at it.
     }
+  }
+}
+
+function discard(path: string): void {
+  try {
+    rmSync(path, { force: true })
+  } catch {
+    // There is not even a folder to have it in.
   }
 }
 

@@ -96,7 +96,10 @@ const NODE_FRAME = /^\s+at .*\(?node:/
 /** The name of an error's class, or what kind of value was thrown instead of an error. */
 export function typeOf(thrown: unknown): string {
   try {
-    if (thrown instanceof Error) return String(thrown.name || thrown.constructor.name)
+    if (thrown instanceof Error) {
+      // A class that did not set its name still has one.
+      return thrown.name === 'Error' ? thrown.constructor.name : String(thrown.name)
+    }
     if (typeof thrown === 'object' && thrown !== null) {
       const { constructor } = thrown
       return typeof constructor === 'function' && constructor.name ? constructor.name : 'Object'

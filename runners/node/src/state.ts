@@ -208,7 +208,9 @@ export function operations(ops: Operation | Operation[]): Record<string, unknown
 
 function pathOf(path: Operation['path']): (string | number)[] {
   if (path === undefined || path === null || path === '') return []
-  if (Array.isArray(path)) return path
+  // Nothing but numbers and texts may reach the writer: objects can run code of the author's.
+  if (Array.isArray(path))
+    return path.map((part) => (typeof part === 'number' ? part : String(part)))
   return path.split('.').map((part) => (/^(0|[1-9]\d*)$/.test(part) ? Number(part) : part))
 }
 
