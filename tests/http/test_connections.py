@@ -1,0 +1,258 @@
+"""Connections: kept, pipelined, broken off, and spoken to in no HTTP at all."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+
+import pytest
+
+from tests.flows.harness import Running
+from tests.http.wire import Answer, ask, connect, request
+
+pytestmark = pytest.mark.anyio
+
+JSON = ("content-type", "application/json")
+
+
+async def alive(running: Running) -> None:
+    """Prove that the project still answers."""
+    assert (await ask(running, "GET", "/pets/7")).json()["step"] == "pet"
+
+
+async def said(running: Running, data: bytes) -> list[Answer]:
+    """Every answer to some bytes that no more follow, until the server hangs up."""
+    answers = []
+    async with connect(running) as wire:
+        await wire.send(data)
+        while True:
+            try:
+                answers.append(await wire.answer())
+            except (EOFError, ConnectionError):
+                return answers
+
+
+# --- kept connections
+
+
+async def test_one_connection_serves_many_requests_with_and_without_errors(
+    running: Running,
+) -> None:
+    async with connect(running) as wire:
+        for number in range(50):
+            await wire.send(request("GET", f"/pets/{number}"))
+            assert (await wire.answer()).json()["params"] == {"id": str(number)}
+            await wire.send(request("GET", "/nowhere"))
+            assert (await wire.answer()).status == 404
+            await wire.send(request("POST", "/python/echo", JSON, body=b"{"))
+            assert (await wire.answer()).status == 400
+            await wire.send(request("GET", "/python/as/none"))
+            assert (await wire.answer()).status == 500
+            await wire.send(request("GET", "/python/as/gone"))
+            assert (await wire.answer()).status == 204
+            await wire.send(request("HEAD", "/pets/7"))
+            assert (await wire.answer(to_head=True)).status == 200
+
+
+async def test_pipelined_requests_are_answered_in_their_order(running: Running) -> None:
+    wanted = []
+    data = b""
+    for number in range(20):
+        data += request("GET", f"/pets/{number}")
+        wanted.append((200, str(number)))
+        data += request("POST", f"/python/echo/{number}", JSON, body=b'{"n":%d}' % number)
+        wanted.append((200, str(number)))
+        data += request("DELETE", "/nowhere", body=b"GET / HTTP/1.1\r\n\r\n")
+        wanted.append((404, ""))
+        data += request("POST", "/ruby/checked", JSON, body=b"{}")
+        wanted.append((400, ""))
+    async with connect(running) as wire:
+        await wire.send(data)
+        seen = []
+        for _ in wanted:
+            answer = await wire.answer()
+            id = answer.json()["params"]["id"] if answer.status == 200 else ""
+            seen.append((answer.status, id))
+
+    assert seen == wanted
+
+
+async def test_a_slow_answer_holds_back_those_behind_it(running: Running) -> None:
+    async with connect(running) as wire:
+        await wire.send(request("POST", "/slow", JSON, body=b'{"id":"first"}'))
+        await wire.send(request("GET", "/pets/behind"))
+
+        async def began() -> bool:
+            return (await running.state("slow")).get("first") == "began"
+
+        await running.until(began)
+        await ask(running, "POST", "/go/first")
+        assert (await wire.answer()).json() == {"id": "first"}
+        assert (await wire.answer()).json()["params"] == {"id": "behind"}
+
+
+async def test_a_client_may_ask_to_close(running: Running) -> None:
+    async with connect(running) as wire:
+        await wire.send(request("GET", "/pets/7", ("connection", "close")))
+        assert (await wire.answer()).get("connection") == "close"
+        assert await wire.closed() == b""
+
+
+async def test_an_old_client_is_answered_and_left(running: Running) -> None:
+    for line in (b"GET /pets/7 HTTP/1.0\r\n", b"GET /pets/7\r\n"):
+        (answer,) = await said(running, line + b"\r\n")
+        assert answer.json()["step"] == "pet"
+
+
+async def test_an_upgrade_that_is_not_known_is_left_out(running: Running) -> None:
+    head = (("connection", "Upgrade, HTTP2-Settings"), ("upgrade", "h2c"), ("http2-settings", "AA"))
+    async with connect(running) as wire:
+        for _ in range(3):
+            await wire.send(request("GET", "/pets/7", *head))
+            assert (await wire.answer()).json()["step"] == "pet"
+
+
+@pytest.mark.parametrize("target", ["/", "/pets/7", "/nowhere", "/_stepweave/api/logs"])
+async def test_a_websocket_that_nobody_serves_is_refused(running: Running, target: str) -> None:
+    head = (
+        ("connection", "Upgrade"),
+        ("upgrade", "websocket"),
+        ("sec-websocket-version", "13"),
+        ("sec-websocket-key", "dGhlIHNhbXBsZSBub25jZQ=="),
+    )
+    (answer,) = await said(running, request("GET", target, *head))
+
+    assert answer.status == 403
+    await alive(running)
+
+
+# --- no HTTP
+
+
+HOST = b"host: x\r\n"
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"\r\n\r\nHELLO\r\n\r\n",
+        b"GET\r\n\r\n",
+        b"GET /pets/7 HTTP/9.9\r\n\r\n",
+        b"GET /pets/7 FTP/1.1\r\n\r\n",
+        b"GE\x00T /pets/7 HTTP/1.1\r\n\r\n",
+        b"get /pets/7 HTTP/1.1\r\n\r\n",
+        b"GET pets HTTP/1.1\r\n\r\n",
+        b"GET /caf\xc3\xa9 HTTP/1.1\r\n" + HOST + b"\r\n",
+        b"GET /pets/7?q=\xff HTTP/1.1\r\n" + HOST + b"\r\n",
+        b"GET http:// HTTP/1.1\r\n" + HOST + b"\r\n",
+        b"CONNECT elsewhere:443 HTTP/1.1\r\n" + HOST + b"\r\n",
+        b"GET /pets/7 HTTP/1.1\r\nhost : x\r\n\r\n",
+        b"GET /pets/7 HTTP/1.1\r\n: x\r\n\r\n",
+        b"GET /pets/7 HTTP/1.1\r\nno colon\r\n\r\n",
+        b"GET /pets/7 HTTP/1.1\r\na: b\r\n folded\r\n\r\n",
+        b"GET /pets/7 HTTP/1.1\r\na: \x00\r\n\r\n",
+        b"GET /pets/7 HTTP/1.1\r\na: b\x01\r\n\r\n",
+        b"POST /python/echo HTTP/1.1\r\ncontent-length: -1\r\n\r\n",
+        b"POST /python/echo HTTP/1.1\r\ncontent-length: one\r\n\r\n",
+        b"POST /python/echo HTTP/1.1\r\ncontent-length: 99999999999999999999999\r\n\r\n",
+        b"POST /python/echo HTTP/1.1\r\ncontent-length: 1\r\ncontent-length: 2\r\n\r\nab",
+        b"POST /python/echo HTTP/1.1\r\ncontent-length: 1\r\ntransfer-encoding: chunked\r\n\r\n0",
+        b"POST /python/echo HTTP/1.1\r\ntransfer-encoding: gzip\r\n\r\nabc",
+        b"POST /python/echo HTTP/1.1\r\ntransfer-encoding: chunked\r\n\r\nzz\r\n",
+        b"POST /python/echo HTTP/1.1\r\ntransfer-encoding: chunked\r\n\r\n3\r\nabcdef\r\n",
+        b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03" + b"\x00" * 32,
+        b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n",
+        b"\x00" * 1000,
+        b"\xff" * 1000,
+        b"\n" * 10 + b"A" * 1000 + b"\r\n\r\n",
+    ],
+)
+async def test_what_is_not_http_is_a_400_and_the_end(running: Running, data: bytes) -> None:
+    answers = await said(running, data)
+
+    assert [answer.status for answer in answers] == [400]
+    assert answers[0].get("connection") == "close"
+    assert b"Traceback" not in answers[0].body
+    await alive(running)
+
+
+async def test_good_requests_before_a_bad_one_are_not_forgotten(running: Running) -> None:
+    async with connect(running) as wire:
+        await wire.send(request("GET", "/pets/7"))
+        assert (await wire.answer()).status == 200
+        await wire.send(b"NONSENSE\r\n\r\n")
+        assert (await wire.answer()).status == 400
+        assert await wire.closed() == b""
+    await alive(running)
+
+
+# --- half requests
+
+
+HALVES = [
+    b"",
+    b"G",
+    b"GET /pets/7 HTTP/1.1",
+    b"GET /pets/7 HTTP/1.1\r\nhost: x\r\n",
+    b"POST /python/echo HTTP/1.1\r\ncontent-length: 10\r\n\r\n",
+    b"POST /python/echo HTTP/1.1\r\ncontent-length: 10\r\n\r\nabc",
+    b"POST /python/echo HTTP/1.1\r\ncontent-length: 150000\r\n\r\n" + b"x" * 100_000,
+    b"POST /python/echo HTTP/1.1\r\ntransfer-encoding: chunked\r\n\r\n",
+    b"POST /python/echo HTTP/1.1\r\ntransfer-encoding: chunked\r\n\r\n5\r\nab",
+    b"POST /python/echo HTTP/1.1\r\ntransfer-encoding: chunked\r\n\r\n2\r\nab\r\n",
+]
+
+
+@pytest.mark.parametrize("half", HALVES)
+async def test_a_client_that_ends_in_the_middle_is_left(running: Running, half: bytes) -> None:
+    before = len(running.records)
+    async with connect(running) as wire:
+        await wire.send(half)
+        wire.end()
+        assert await wire.closed() == b""
+    await alive(running)
+    assert [r.message for r in running.records[before:] if r.level == "error"] == []
+
+
+@pytest.mark.parametrize("half", HALVES)
+async def test_a_client_that_vanishes_in_the_middle_is_forgotten(
+    running: Running, half: bytes
+) -> None:
+    before = len(running.records)
+    for _ in range(5):
+        async with connect(running) as wire:
+            await wire.send(half)
+            wire.abort()
+    await alive(running)
+    assert [r.message for r in running.records[before:] if r.level == "error"] == []
+
+
+async def test_a_client_that_vanishes_while_its_handler_runs_stops_nothing(
+    running: Running,
+) -> None:
+    before = len(running.records)
+    async with connect(running) as wire:
+        await wire.send(request("POST", "/slow", JSON, body=b'{"id":"left"}'))
+
+        async def began() -> bool:
+            return (await running.state("slow")).get("left") == "began"
+
+        await running.until(began)
+        wire.abort()
+    await ask(running, "POST", "/go/left")
+
+    async def ended() -> bool:
+        return (await running.state("slow")).get("left") == "ended"
+
+    await running.until(ended)
+    await alive(running)
+    assert [r.message for r in running.records[before:] if r.level == "error"] == []
+
+
+async def test_many_idle_and_half_open_connections_keep_nobody_out(running: Running) -> None:
+    async with contextlib.AsyncExitStack() as stack:
+        for number in range(200):
+            wire = await stack.enter_async_context(connect(running))
+            await wire.send(HALVES[number % len(HALVES)])
+        answers = await asyncio.gather(*(ask(running, "GET", f"/pets/{n}") for n in range(20)))
+    assert all(answer.status == 200 for answer in answers)
