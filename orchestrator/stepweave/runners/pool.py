@@ -92,7 +92,8 @@ class Pool:
         self._restart_base_s = restart_base_s
         self._restart_cap_s = restart_cap_s
         self._notice = notice
-        self._sources: dict[str, _Source] = {}
+        self._sources: dict[str, list[_Source]] = {}
+        """The revisions of each step that are not unloaded, the newest last."""
         self._waiting: deque[Call] = deque()
         self._alive: set[Child] = set()
         self._ward = Ward(self._spawn_for_ward)
@@ -109,6 +110,11 @@ class Pool:
             if child.info:
                 return child.info
         return {}
+
+    @property
+    def handles(self) -> list[str]:
+        """The steps that are loaded."""
+        return list(self._sources)
 
     async def start(self) -> None:
         """Start the children. Raises RunnerUnavailable when the first ones cannot start."""
@@ -143,20 +149,30 @@ class Pool:
                 raise LoadFailed(wire) from answer
             if isinstance(answer, BaseException):
                 raise answer
-        self._sources[handle] = source
+        self._sources.setdefault(handle, []).append(source)
+        late = [child for child in self.children if child not in children and not child.draining]
+        for child in late:
+            with contextlib.suppress(StepweaveError):
+                await self._load_into(child, handle, source)
         return _loaded(answers[0])
 
     async def unload(self, handle: str, revision: int | None = None) -> None:
         """Forget a step, or one revision of it, in every child."""
-        source = self._sources.get(handle)
-        if revision is None or (source is not None and source.revision == revision):
-            self._sources.pop(handle, None)
+        sources = self._sources.pop(handle, [])
+        kept = [each for each in sources if revision is not None and each.revision != revision]
+        if kept:
+            self._sources[handle] = kept
         params: dict[str, Any] = {"step": handle}
         if revision is not None:
             params["revision"] = revision
-        for child in list(self.children):
+        for child in [child for child in self.children if not child.draining]:
+            child.forget(handle, revision)
             with contextlib.suppress(StepweaveError):
                 await child.peer.call(messages.UNLOAD, params)
+
+    def leave(self, handle: str) -> None:
+        """Give new children this step no more; those that have it keep it until `unload`."""
+        self._sources.pop(handle, None)
 
     async def changed(self, paths: Sequence[str]) -> tuple[list[str], bool]:
         """Tell the children that files changed: the steps that reach them, and whether only
@@ -396,25 +412,45 @@ class Pool:
         return (await self._spawn_apart())[0]
 
     async def _load_all(self, child: Child) -> dict[str, LoadFailed]:
-        """Give a new child every step, before its first call; the errors of those that fail."""
-        sources = dict(self._sources)
-        results = await asyncio.gather(
-            *(self._load_into(child, handle, source) for handle, source in sources.items()),
-            return_exceptions=True,
-        )
-        failures = {}
-        for handle, result in zip(sources, results, strict=True):
-            if isinstance(result, RemoteError):
-                failures[handle] = LoadFailed(result.wire)
-            elif isinstance(result, RunnerGone):
-                raise RunnerUnavailable(str(result)) from result
-            elif isinstance(result, BaseException):
-                raise result
+        """Give a new child every step, before its first call; the errors of those that fail.
+
+        What is loaded into the others meanwhile is not left out.
+        """
+        given: dict[str, _Source] = {}
+        failures: dict[str, LoadFailed] = {}
+        while wanted := {
+            handle: sources[-1]
+            for handle, sources in self._sources.items()
+            if given.get(handle) is not sources[-1]
+        }:
+            results = await asyncio.gather(
+                *(self._load_into(child, handle, source) for handle, source in wanted.items()),
+                return_exceptions=True,
+            )
+            given |= wanted
+            for handle, result in zip(wanted, results, strict=True):
+                failures.pop(handle, None)
+                if isinstance(result, RemoteError):
+                    failures[handle] = LoadFailed(result.wire)
+                elif isinstance(result, RunnerGone):
+                    raise RunnerUnavailable(str(result)) from result
+                elif isinstance(result, BaseException):
+                    raise result
         return failures
 
     async def _load_into(self, child: Child, handle: str, source: _Source) -> Mapping[str, Any]:
         params = {"step": handle, "path": str(source.path), "revision": source.revision}
-        answer: Mapping[str, Any] = await child.peer.call(messages.LOAD, params)
+        limit_s = self.launch.start_timeout_s
+        try:
+            async with asyncio.timeout(limit_s):
+                answer: Mapping[str, Any] = await child.peer.call(messages.LOAD, params)
+        except TimeoutError as error:
+            if not await child.responds(_PING_S):
+                child.kill()
+                raise RunnerGone(f"the {self.name} runner was stuck for {limit_s:g} s") from error
+            text = f"the file did not load within {limit_s:g} s"
+            raise LoadFailed({"code": "load_failed", "message": text}) from error
+        child.remember(handle, source.revision)
         return answer
 
     def _on_exit(self, child: Child) -> None:

@@ -15,7 +15,7 @@ from typing import Any, Protocol, cast
 import msgpack
 
 import stepweave
-from stepweave.calls import Call, Outcome
+from stepweave.calls import Call, Outcome, StepRef
 from stepweave.errors import (
     ProtocolError,
     RunnerGone,
@@ -106,6 +106,7 @@ class Child(asyncio.SubprocessProtocol):
         """Whether its pool counts it among its children, so that its end is to be made good."""
         self.started_at = time.monotonic()
         self.served = 0
+        self._revisions: dict[str, set[int]] = {}
         self.last_line = ""
         self.fault: str | None = None
         self.pid = 0
@@ -166,7 +167,7 @@ class Child(asyncio.SubprocessProtocol):
         step = call.step
         params = {
             "step": step.relpath,
-            "revision": step.revision,
+            "revision": self._revision(step),
             "kind": call.kind,
             "input": call.input,
             "trace": call.traceparent,
@@ -196,6 +197,16 @@ class Child(asyncio.SubprocessProtocol):
         call.request_id = request_id
         call.runner = self
         self.calls[request_id] = call
+
+    def remember(self, handle: str, revision: int) -> None:
+        """Note that a revision of a step is loaded."""
+        self._revisions.setdefault(handle, set()).add(revision)
+
+    def forget(self, handle: str, revision: int | None) -> None:
+        """Note that a revision of a step, or all of them, are to be unloaded."""
+        kept = self._revisions.pop(handle, set()) - {revision}
+        if kept and revision is not None:
+            self._revisions[handle] = kept
 
     def cancel(self, call: Call, reason: str) -> None:
         """Ask the child to stop a call; its answer still comes as usual."""
@@ -336,6 +347,11 @@ class Child(asyncio.SubprocessProtocol):
         window = int(answer.get("window") or 1)
         self.window = min(window, self.launch.window) if self.capabilities.get("concurrent") else 1
         self.ready = True
+
+    def _revision(self, step: StepRef) -> int:
+        """The step's revision, or the newest there is when an edit has overtaken the call."""
+        loaded = self._revisions.get(step.relpath)
+        return step.revision if not loaded or step.revision in loaded else max(loaded)
 
     def _write(self, data: bytes) -> None:
         if self._stdin is not None and not self._stdin.is_closing():
