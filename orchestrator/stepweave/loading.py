@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from stepweave import payload
-from stepweave.errors import InvalidInput, LoadFailed, RunnerUnavailable
+from stepweave.errors import LoadFailed, RunnerUnavailable, StepweaveError
 from stepweave.runners.pools import Pools
 from stepweave.steps import failure
+from stepweave.steps.discovery import SKIPPED
 from stepweave.steps.model import Defaults, Entry, Found, Problem
 from stepweave.steps.parse import parse
 
@@ -27,6 +29,7 @@ class Loader:
         self._defaults = defaults
         self._pools = pools
         self._revisions: dict[str, int] = {}
+        self._watched: dict[str, frozenset[str]] = {}
 
     async def load_all(
         self, found: Iterable[Found], previous: Mapping[str, Entry] | None = None
@@ -53,6 +56,31 @@ class Loader:
         problem = failure.load_failed(found, error.wire, self._root)
         return _entry(found, previous, problem)
 
+    def sources_of(self, found: Found) -> set[str]:
+        """A step's file and what it imported when it was last loaded, as absolute paths."""
+        return {str(found.path), *self._watched.get(found.relpath, ())}
+
+    def files_of(self, paths: Iterable[str]) -> set[str]:
+        """The paths, and for each folder the files in it, or what was imported from it.
+
+        Of a folder that is moved, only its own path is told.
+        """
+        known = {file for files in self._watched.values() for file in files}
+        files: set[str] = set()
+        for path in paths:
+            files.add(path)
+            inside = path + os.sep
+            files |= {file for file in known if file.startswith(inside)}
+            for folder, names, held in os.walk(path):
+                names[:] = [name for name in names if name not in SKIPPED and name[0] != "."]
+                files |= {os.path.join(folder, name) for name in held}
+        return files
+
+    def leave(self, handle: str, language: str) -> None:
+        """Give new children this file no more; it is gone."""
+        self._watched.pop(handle, None)
+        self._pools.leave(handle, language)
+
     async def unload(self, handle: str, language: str, revision: int | None = None) -> None:
         """Let the runner forget a file, or one revision of it."""
         pool = await self._pools.ensure(language)
@@ -70,8 +98,9 @@ class Loader:
             return _entry(found, previous, failure.unavailable(found, reason))
         except LoadFailed as error:
             return error
-        except InvalidInput as error:
+        except StepweaveError as error:
             return LoadFailed({"code": "load_failed", "message": str(error)})
+        self._watched[found.relpath] = frozenset(loaded.watch)
         source = failure.read_source(found.path)
         parsed = parse(
             found,

@@ -33,7 +33,7 @@ from stepweave.logs import LogHub
 from stepweave.payload import Payload
 from stepweave.project import Project
 from stepweave.records import Records
-from stepweave.reload import Reloader, changes
+from stepweave.reload import Reloader
 from stepweave.runners import manifest
 from stepweave.runners.context import Context
 from stepweave.runners.pools import PoolOptions, Pools
@@ -41,6 +41,7 @@ from stepweave.steps import discovery
 from stepweave.steps.model import Backoff, Defaults, Entry, Found, Kind, QueueOptions, Step
 from stepweave.steps.registry import Registry
 from stepweave.trace import Span, format_traceparent, new_span_id, new_trace_id
+from stepweave.watching import Watch
 
 __all__ = ["Mode", "Orchestrator"]
 
@@ -123,6 +124,10 @@ class Orchestrator:
         )
         self.app = App(self.api, internal.make(View(self), self._guard()), self.registry.table)
         stack.push_async_callback(self._quiet)
+        if self.mode == "dev":
+            self._files = Watch(self.project.root, self.records.notice)
+            stack.push_async_callback(self._files.close)
+            await self._files.open()
         await self._load()
 
     # --- running
@@ -246,7 +251,7 @@ class Orchestrator:
     async def _load(self) -> None:
         found = self._discover()
         self._loader = Loader(self.project.root, self.pools, self._defaults())
-        self._reloader = Reloader(self.pools, self._loader, self._found)
+        self._reloader = Reloader(self.pools, self._loader, self._found, self.records.notice)
         self.entries = await self._loader.load_all(found.found)
         self._publish(found)
 
@@ -272,14 +277,21 @@ class Orchestrator:
         self.bus.subscribe(self.registry.of_kind(Kind.EVENT))
 
     async def _watch(self) -> None:
-        async for paths in changes(self.project.root, self._stopping):
-            entries = await self._reloader.apply(paths, self.entries)
-            if entries is None:
-                continue
-            self.entries = entries
-            self._publish(self._discover())
-            self.cron.reschedule(self.registry.of_kind(Kind.CRON))
-            self.on_reload(self.registry)
+        async for paths in self._files:
+            try:
+                await self._reload(paths)
+            except Exception:
+                # The next edit must find somebody who listens.
+                logging.getLogger(__name__).exception("an edit could not be taken up")
+
+    async def _reload(self, paths: set[str]) -> None:
+        entries = await self._reloader.apply(paths, self.entries)
+        if entries is None:
+            return
+        self.entries = entries
+        self._publish(self._discover())
+        self.cron.reschedule(self.registry.of_kind(Kind.CRON))
+        self.on_reload(self.registry)
 
     async def _record_tick(self, step: str, at: int) -> bool:
         (recorded,) = await self.store.apply((CronTick(step, at),))

@@ -1,12 +1,11 @@
-"""Hot reload: what changed on disk, which steps that reaches, and the swap to their new code."""
+"""Hot reload: which steps a change of files reaches, and the swap to their new code."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Iterable, Mapping
+import time
+from collections.abc import Callable, Iterable
 from pathlib import Path
-
-from watchfiles import Change, DefaultFilter, awatch
 
 from stepweave.errors import LoadFailed, StepweaveError
 from stepweave.loading import Loader
@@ -14,71 +13,62 @@ from stepweave.runners.pool import Pool, ReplaceFailed
 from stepweave.runners.pools import Pools
 from stepweave.steps.model import Entry, Found
 
-__all__ = ["Reloader", "changes"]
+__all__ = ["Reloader"]
 
-_UNLOAD_AFTER_S = 5.0
-_IGNORED = ("node_modules", "venv", "python_modules", "dist", "__pycache__", "bower_components")
+UNLOAD_AFTER_S = 5.0
+"""How long an old revision stays for calls that were on their way to it."""
 
-
-class _ProjectFilter(DefaultFilter):
-    """Leaves out what is hidden, generated or belongs to somebody else."""
-
-    def __init__(self, root: Path) -> None:
-        super().__init__(ignore_dirs=(*DefaultFilter.ignore_dirs, *_IGNORED))
-        self._root = root
-
-    def __call__(self, change: Change, path: str) -> bool:
-        relative = Path(path).relative_to(self._root) if path.startswith(str(self._root)) else None
-        if relative is None or any(part.startswith(".") for part in relative.parts):
-            return False
-        return super().__call__(change, path)
-
-
-async def changes(root: Path, stop: asyncio.Event) -> AsyncIterator[set[str]]:
-    """Absolute paths of the project's files that changed, in batches, until `stop` is set."""
-    # watchfiles wants an event with is_set alone; asyncio's is looked at between its waits.
-    async for batch in awatch(
-        root, watch_filter=_ProjectFilter(root), debounce=50, step=10, stop_event=stop
-    ):
-        yield {path for _change, path in batch}
+_STUCK_AFTER_S = 2.0
+_LOOKS = 25
+_LOOK_AGAIN_S = 0.02
+_COARSE_NS = 10_000_000
+"""How far the time of a file may be behind the clock."""
 
 
 class Reloader:
-    """Brings the loaded steps up to the files on disk; what runs finishes on its old code."""
+    """Brings the loaded steps up to the files on disk; what runs finishes on its old code.
+
+    A runner that does not say what a change reaches, because a handler keeps it busy, is
+    replaced. One whose new children cannot load what the old ones run stays as it is; what it
+    has not taken up is remembered, and taken up with the change that mends it.
+    """
 
     def __init__(
         self,
         pools: Pools,
         loader: Loader,
         discover: Callable[[], Iterable[Found]],
+        notice: Callable[[str, str], None] = lambda level, message: None,
     ) -> None:
         self._pools = pools
         self._loader = loader
         self._discover = discover
+        self._notice = notice
+        self._owed: dict[str, set[str]] = {}
         self._unloading: set[asyncio.Task[None]] = set()
 
     async def apply(self, paths: set[str], entries: dict[str, Entry]) -> dict[str, Entry] | None:
         """The entries after a change of these files, or None when it touches no step."""
+        paths = self._loader.files_of(paths)
         found = {file.relpath: file for file in self._discover()}
         gone = entries.keys() - found.keys()
+        for relpath in gone:
+            self._loader.leave(relpath, entries[relpath].found.language)
         stale = {
             relpath
             for relpath, file in found.items()
             if str(file.path) in paths or _may_be_mended(entries.get(relpath))
         }
-        refused: dict[str, Entry] = {}
-        for pool in list(self._pools.pools.values()):
-            reached, failures = await _invalidate(pool, paths)
-            stale |= reached & found.keys()
-            for handle, error in failures.items():
-                if handle in found:
-                    refused[handle] = self._loader.refused(
-                        found[handle], error, entries.get(handle)
-                    )
-        stale -= refused.keys()
+        reached, failures = await self._forget(paths)
+        refused = {
+            handle: self._loader.refused(found[handle], error, entries.get(handle))
+            for handle, error in failures.items()
+            if handle in found
+        }
+        stale = (stale | reached & found.keys()) - refused.keys()
         if not stale and not gone and not refused:
             return None
-        fresh = await self._loader.load_all((found[each] for each in sorted(stale)), entries)
+        fresh = await self._load([found[each] for each in sorted(stale)], entries, paths)
         self._retire(entries, fresh, gone)
         kept = {relpath: entry for relpath, entry in entries.items() if relpath not in gone}
         return {**kept, **fresh, **refused}
@@ -88,47 +78,108 @@ class Reloader:
         for task in self._unloading:
             task.cancel()
 
+    async def _forget(self, paths: set[str]) -> tuple[set[str], dict[str, LoadFailed]]:
+        """Make the runners forget what changed: the steps that reach it, and what new children
+        would not load."""
+        pools = list(self._pools.pools.values())
+        answers = await asyncio.gather(*(self._forget_in(pool, paths) for pool in pools))
+        reached: set[str] = set()
+        failures: dict[str, LoadFailed] = {}
+        for handles, refused in answers:
+            reached |= handles
+            failures |= refused
+        return reached, failures
+
+    async def _forget_in(
+        self, pool: Pool, paths: set[str]
+    ) -> tuple[set[str], dict[str, LoadFailed]]:
+        owed = self._owed.pop(pool.name, set())
+        wanted = owed | {path for path in paths if self._pools.concerns(pool.name, path)}
+        if not wanted:
+            return set(), {}
+        handles: list[str] = []
+        try:
+            try:
+                async with asyncio.timeout(_STUCK_AFTER_S):
+                    handles, restart = await pool.changed(sorted(wanted))
+            except TimeoutError:
+                self._notice("warn", f"the {pool.name} runner is busy and is replaced")
+                restart = True
+            if restart:
+                await pool.replace_all()
+                handles = handles or pool.handles
+        except ReplaceFailed as error:
+            self._owed[pool.name] = wanted
+            if waiting := ", ".join(each for each in handles if each not in error.failures):
+                broken = ", ".join(error.failures)
+                self._notice("warn", f"{waiting}: its new code waits until {broken} can be loaded")
+            return set(), dict(error.failures)
+        except StepweaveError:
+            # It died; whoever comes next has read the files anew, and may give other configs.
+            return set(pool.handles), {}
+        return set(handles), {}
+
+    async def _load(
+        self, files: list[Found], entries: dict[str, Entry], paths: set[str]
+    ) -> dict[str, Entry]:
+        """Load files, again while something that they are made of is being written.
+
+        Many editors empty a file before they fill it, and an empty helper is often good code.
+        """
+        fresh: dict[str, Entry] = {}
+        for _ in range(_LOOKS):
+            began = time.time_ns()
+            loaded = await self._loader.load_all(files, entries)
+            self._retire(fresh, loaded, ())
+            fresh |= loaded
+            unsettled = [
+                (file, moving)
+                for file in files
+                if (moving := _written_since(began, self._loader.sources_of(file) | paths))
+            ]
+            if not unsettled:
+                break
+            await asyncio.sleep(_LOOK_AGAIN_S)
+            files = [file for file, _ in unsettled]
+            await self._forget(set().union(*(moving for _, moving in unsettled)))
+        return fresh
+
     def _retire(
         self, entries: dict[str, Entry], fresh: dict[str, Entry], gone: Iterable[str]
     ) -> None:
         """Unload old revisions a little later, when no call that waits can still mean them."""
-        old: list[tuple[str, str, int | None]] = []
+        old: list[tuple[str, str, int]] = []
         for relpath in (*fresh, *gone):
-            before = entries.get(relpath)
-            after = fresh.get(relpath)
+            before, after = entries.get(relpath), fresh.get(relpath)
             if before is None or before.item is None:
                 continue
-            if after is None:
-                old.append((relpath, before.found.language, None))
-            elif after.item is not before.item:
+            if after is None or after.item is not before.item:
                 old.append((relpath, before.found.language, before.item.revision))
         if old:
             task = asyncio.get_running_loop().create_task(self._unload_later(old))
             self._unloading.add(task)
             task.add_done_callback(self._unloading.discard)
 
-    async def _unload_later(self, old: list[tuple[str, str, int | None]]) -> None:
-        await asyncio.sleep(_UNLOAD_AFTER_S)
+    async def _unload_later(self, old: list[tuple[str, str, int]]) -> None:
+        await asyncio.sleep(UNLOAD_AFTER_S)
         for relpath, language, revision in old:
             await self._loader.unload(relpath, language, revision)
 
 
-async def _invalidate(pool: Pool, paths: set[str]) -> tuple[set[str], Mapping[str, LoadFailed]]:
-    """Make a runner forget what changed: the steps that reach it, and what new children refuse."""
-    try:
-        handles, restart = await pool.changed(sorted(paths))
-        if restart and handles:
-            await pool.replace_all()
-    except ReplaceFailed as error:
-        return set(), error.failures
-    except StepweaveError:
-        return set(), {}
-    return set(handles), {}
+def _written_since(began: int, paths: Iterable[str]) -> set[str]:
+    """Those of the files that were written after a moment (Unix ns), or are empty and new."""
+    found = set()
+    for path in paths:
+        try:
+            status = Path(path).stat()
+        except OSError:
+            continue
+        age_ns = began - status.st_mtime_ns
+        if age_ns < _COARSE_NS or (status.st_size == 0 and age_ns < 100 * _COARSE_NS):
+            found.add(path)
+    return found
 
 
 def _may_be_mended(entry: Entry | None) -> bool:
-    """Whether any change may be the one that makes this file load."""
-    if entry is None:
-        return True
-    codes = ("load_failed", "runner_gone", "unavailable")
-    return any(problem.code in codes for problem in entry.problems)
+    """Whether any change may be the one that makes this file good."""
+    return entry is None or any(problem.severity == "error" for problem in entry.problems)

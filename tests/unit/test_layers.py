@@ -27,7 +27,8 @@ BASE = {
     "trace",
 }
 EDGES = {"conformance", "http"}
-WIRING = {"__main__", "cli", "insight", "loading", "orchestrator", "reload", "serving", "testing"}
+WIRING = {"__main__", "cli", "insight", "loading", "orchestrator", "reload"}
+WIRING |= {"serving", "testing", "watching"}
 
 # Each module or folder of the package, with what it may import besides itself.
 MAY_IMPORT = (

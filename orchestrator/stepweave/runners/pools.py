@@ -74,6 +74,12 @@ class Pools:
             for suffix, language in each.extensions.items()
         }
 
+    def concerns(self, name: str, path: str) -> bool:
+        """Whether a change of that file may matter to a runner: it is not plainly another's."""
+        if path.endswith(tuple(self.manifests[name].extensions)):
+            return True
+        return not path.endswith(tuple(self.extensions))
+
     async def ensure(self, language: str) -> Pool:
         """The running pool of a language. Raises RunnerUnavailable with the reason and the cure."""
         pool = self._by_language.get(language)
@@ -89,6 +95,12 @@ class Pools:
         finally:
             if task.done():
                 self._starting.pop(found.name, None)
+
+    def leave(self, handle: str, language: str) -> None:
+        """Give new children this step no more; those that have it keep it until it is unloaded."""
+        pool = self._by_language.get(language)
+        if pool is not None:
+            pool.leave(handle)
 
     def dispatch(self, call: Call) -> None:
         """Run a call in its language's pool; its one outcome comes through the call."""
@@ -142,7 +154,11 @@ class Pools:
                 restart_cap_s=options.restart_cap_s,
                 notice=self._notice,
             )
-            await pool.start()
+            try:
+                await pool.start()
+            except RunnerUnavailable:
+                await pool.stop(0.0)
+                raise
         except RunnerUnavailable as error:
             self.unavailable[found.name] = str(error)
             raise
