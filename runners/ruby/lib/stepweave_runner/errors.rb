@@ -24,6 +24,16 @@ module StepweaveRunner
     end
   end
 
+  # A file cannot be loaded, for a reason of the runner's. `file` is what the author should look at.
+  class LoadFailed < StandardError
+    attr_reader :file
+
+    def initialize(message, file)
+      super(message)
+      @file = file
+    end
+  end
+
   # A request is to be answered with this error map.
   class Refused < StandardError
     attr_reader :error

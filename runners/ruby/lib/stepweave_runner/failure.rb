@@ -24,7 +24,7 @@ module StepweaveRunner
       {
         "code" => code,
         "message" => message(error),
-        "type" => error.class.name || error.class.to_s,
+        "type" => type(error),
         "trace" => trace(error),
         "frames" => frames(error)
       }
@@ -51,6 +51,8 @@ module StepweaveRunner
     end
 
     private
+
+    def type(error) = error.class.to_s.delete_prefix("StepweaveRunner::")
 
     def message(error)
       Text.utf8(error.message)
@@ -93,6 +95,8 @@ module StepweaveRunner
 
     # Of a syntax error, which stands in its message; else of the innermost frame in the project.
     def place(error, frames)
+      return [error.file, frames.first&.fetch("line")] if error.is_a?(LoadFailed)
+
       if error.is_a?(SyntaxError) && (match = LINE.match(message(error)))
         return [within_root(match[:file]) || match[:file], match[:line].to_i]
       end

@@ -39,6 +39,9 @@ module StepweaveRunner
     # Why the project's Gemfile could not be used, as a sentence; nil if it could or there is none.
     def self.problem = @problem
 
+    # The file that decides which gems there are, or nil.
+    def self.gemfile = @gemfile
+
     # Whether the file decides which gems there are.
     def self.decides?(path) = path == @gemfile || path == "#{@gemfile}.lock"
 
@@ -54,7 +57,7 @@ module StepweaveRunner
       require "bundler"
       Bundler.setup
     rescue LoadError, StandardError, SystemExit => e
-      @problem = "#{@gemfile}: #{e.message.strip.delete_suffix(".")}; run: bundle install"
+      @problem = "#{@gemfile}: #{e.message.strip.lines.first.to_s.strip.delete_suffix(".")}; run: bundle install"
     end
 
     # Lets step files use what they forgot to require.

@@ -168,7 +168,7 @@ module StepweaveRunner
     def changed(params) = @loader.changed(params["paths"])
 
     def invoke(scope, params)
-      need(params, INVOKE) unless invocation?(params)
+      refuse_invocation(params) unless invocation?(params)
       step = @loader.find(params["step"], params["revision"])
     rescue StepweaveError => e
       @invocations.refuse(scope, {"code" => e.code, "message" => e.message})
@@ -176,9 +176,14 @@ module StepweaveRunner
       @invocations.run(scope, step, params)
     end
 
-    # Whether nothing is missing, without looking for what it is.
     def invocation?(params)
       String === params["step"] && Integer === params["revision"] && Hash === params["input"] && KINDS.key?(params["kind"])
+    end
+
+    # Says what is wrong with it.
+    def refuse_invocation(params)
+      need(params, INVOKE)
+      raise StepweaveError.new("invalid_params", "kind must be api, event or cron, but it is #{params["kind"]}")
     end
 
     def authorize(params)
@@ -193,6 +198,7 @@ module StepweaveRunner
 
     def shutdown(params)
       @invocations.wind_up(params["grace_ms"])
+      nil
     end
 
     # Ends the process as `exit` does, once what was logged before is written.

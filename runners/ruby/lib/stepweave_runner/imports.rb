@@ -47,8 +47,8 @@ module StepweaveRunner
 
     # Notes a `require_relative` and returns the absolute path, which is looked up from where it stands.
     def relative(places, feature)
-      from = places&.first&.absolute_path
-      raise LoadError, "cannot infer basepath" if from.nil?
+      from = file_of(places)
+      raise LoadError, "cannot infer basepath" unless from&.start_with?("/")
 
       feature = feature.respond_to?(:to_path) ? feature.to_path : feature
       path = File.expand_path(feature, File.dirname(from))
@@ -88,10 +88,16 @@ module StepweaveRunner
 
     private
 
-    # The file of the first place, if it is the project's.
+    # The file of the first place. A step file is evaluated, so it has a path alone.
+    def file_of(places)
+      place = places&.first
+      place && (place.absolute_path || place.path)
+    end
+
+    # The same, if it is the project's.
     def project_file(places)
-      file = places&.first&.absolute_path
-      file if file && @project.project_file?(file)
+      file = file_of(places)
+      file if @project.project_file?(file)
     end
 
     def note(importer, imported)

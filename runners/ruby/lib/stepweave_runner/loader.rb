@@ -1,5 +1,6 @@
 # frozen_string_literal: true
 
+require_relative "evaluate"
 require_relative "failure"
 require_relative "gems"
 require_relative "imports"
@@ -10,7 +11,8 @@ require_relative "values"
 module StepweaveRunner
   # Step files: run, read for their config and functions, kept by handle and revision.
   #
-  # 1. Each file is loaded into a module of its own, so two steps may define the same names.
+  # 1. Each file runs inside a module of its own, so two steps may define the same names. Not with
+  #    `load(path, module)`: Ruby then looks for the method of `private def …` in Object.
   # 2. What they require is shared, and stays: a changed helper needs a new process.
   # 3. Older revisions stay until they are unloaded.
   class Loader
@@ -30,7 +32,7 @@ module StepweaveRunner
     def load(handle, path, revision)
       @turn.synchronize do
         @paths[handle] = path
-        raise LoadError, Gems.problem if Gems.problem
+        raise LoadFailed.new(Gems.problem, Gems.gemfile) if Gems.problem
 
         step = Step.new(handle, revision, path, run(path))
         answer = describe(step)
@@ -74,8 +76,18 @@ module StepweaveRunner
     def run(path)
       @imports.forget(path)
       definitions = Module.new
-      Kernel.load(path, definitions)
+      # So that a line at the top may use what the file defines.
+      definitions.extend(definitions)
+      EVALUATE.call(definitions, source(path), path, 1)
       definitions
+    rescue SystemExit => e
+      raise LoadFailed.new("the file called exit while it was loaded", path).tap { |failed| failed.set_backtrace(e.backtrace) }
+    end
+
+    def source(path)
+      File.read(path, encoding: "bom|utf-8")
+    rescue SystemCallError => e
+      raise LoadFailed.new("#{path} cannot be read: #{e.class.new.message}", path)
     end
 
     def describe(step)

@@ -30,6 +30,12 @@ module StepweaveRunner
       text.bytesize
     end
 
+    # The one that StringIO writes without `write`.
+    def putc(character)
+      write(character.is_a?(Integer) ? (character & 0xff).chr : character.to_s[0])
+      character
+    end
+
     # Says what a handler printed without an end of line. Called when it has ended.
     def settle(scope)
       rest = scope.held.delete(@source)

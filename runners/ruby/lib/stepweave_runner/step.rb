@@ -57,12 +57,16 @@ module StepweaveRunner
 
     private
 
-    # An object with the file's methods. Its class stays the same for all runs, so that Ruby can cache.
+    # An object with the file's methods, those defined on self included. Its class stays the same for
+    # all runs, so that Ruby can cache.
     def world(definitions)
       name = @path
       Class.new do
         include definitions
 
+        definitions.singleton_methods(false).each do |method|
+          define_method(method) { |*given, **options, &block| definitions.send(method, *given, **options, &block) }
+        end
         define_method(:inspect) { name }
       end.new
     end
@@ -74,9 +78,8 @@ module StepweaveRunner
       given = given.to_h if !given.nil? && !given.is_a?(Hash) && given.respond_to?(:to_h)
       return given if given.is_a?(Hash)
 
-      raise LoadError, "the file has no config: define a method config that returns a hash, or a constant CONFIG" if given.nil?
-
-      raise LoadError, "config must be a hash, but it is a #{given.class}"
+      reason = given.nil? ? "the file has no config: define a method config that returns a hash" : "config must be a hash, but it is a #{given.class}"
+      raise LoadFailed.new(reason, @path)
     end
 
     # Each run has an object of its own for instance variables.
@@ -128,7 +131,7 @@ module StepweaveRunner
       return @world.method(function) if function.is_a?(Symbol) || function.is_a?(String)
       return function if function.respond_to?(:call)
 
-      raise LoadError, "the config names a function, but #{function.inspect} cannot be called"
+      raise LoadFailed.new("the config has #{function.inspect} where a function should be", @path)
     end
 
     def value(name) = @given.fetch(name) { @given[name.to_sym] }

@@ -8,8 +8,10 @@ class Child
   MANIFEST = JSON.parse(File.read(File.expand_path("../../runner.json", __dir__)))
   FOLDER = File.expand_path("../..", __dir__)
 
-  # What the child said, as maps, and what it wrote to stderr, once it has ended.
-  attr_reader :logs, :pid, :info
+  # The child's log records, and its calls that nobody has taken yet.
+  attr_reader :logs, :calls
+
+  attr_reader :pid, :info
 
   # `window` and `max_frame` are the limits that the orchestrator claims.
   def initialize(project, environment: {}, window: 1000, max_frame: 1 << 24, handshake: true)
@@ -69,7 +71,10 @@ class Child
 
   # The value that an event's handler returned.
   def value(step, data = nil, **options)
-    decode(answer(event(step, data, **options)))
+    answered = answer(event(step, data, **options))
+    raise answered.inspect if answered.is_a?(Hash)
+
+    decode(answered)
   end
 
   def decode(payload) = StepweaveRunner::Values.decode(payload)
@@ -91,6 +96,12 @@ class Child
     end
     @results.delete(id)
   end
+
+  # The numbers by which the system knows the two pipes.
+  def wire = [@input, @output].map { |io| io.stat.ino }
+
+  # Whether an answer has come that nobody has taken.
+  def answered?(id) = @results.key?(id)
 
   # The next call that the child makes: [id, method, params].
   def call

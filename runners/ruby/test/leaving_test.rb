@@ -1,0 +1,85 @@
+# frozen_string_literal: true
+
+require_relative "support/helper"
+
+class LeavingTest < Minitest::Test
+  CONFIG = %(def config = {type: "event", name: "A"}\n)
+  SLEEPS = "#{CONFIG}def handler(input, context)\n  context.logger.info('begun')\n  sleep\nensure\n  sleep\nend"
+  WAITS = "#{CONFIG}def handler(input, context) = context.state.get('g', 'k')"
+
+  def test_the_end_of_its_input_is_enough
+    [{}, {"a.step.rb" => SLEEPS}, {"a.step.rb" => WAITS}, {"a.step.rb" => "#{CONFIG}def handler(i, c)\n  puts 'begun'\n  loop {}\nend"}].each do |files|
+      Child.with(files) do |child|
+        child.event("a")
+        child.read if files["a.step.rb"]
+        assert_equal 0, child.close.exitstatus
+      end
+    end
+  end
+
+  def test_it_answers_a_shutdown_and_leaves_with_the_pipe
+    Child.with({"a.step.rb" => "#{CONFIG}at_exit { STDERR.puts 'closed' }\ndef handler(input, context) = 1"}) do |child|
+      assert_nil child.ask("shutdown", {"grace_ms" => 1000})
+      assert_equal "shutting_down", child.answer(child.event("a"))["code"]
+      assert_equal({}, child.ask("ping", {}))
+      assert_equal 0, child.close.exitstatus
+      assert_equal "closed\n", child.stderr
+    end
+  end
+
+  def test_a_running_handler_may_finish
+    Child.with({"a.step.rb" => WAITS}) do |child|
+      id = child.event("a")
+      call = child.call
+      shutdown = child.request("shutdown", {"grace_ms" => 60_000})
+      assert_equal "shutting_down", child.answer(child.event("a"))["code"]
+      child.reply(call) { ["json", "5".b] }
+      assert_equal 5, child.decode(child.answer(id))
+      assert_nil child.answer(shutdown)
+    end
+  end
+
+  def test_after_the_grace_handlers_are_cancelled
+    Child.with({"a.step.rb" => SLEEPS}) do |child|
+      id = child.event("a")
+      child.records(1)
+      shutdown = child.request("shutdown", {"grace_ms" => 20})
+      assert_equal "cancelled", child.answer(id)["code"]
+      assert_nil child.answer(shutdown)
+    end
+  end
+
+  def test_exit_ends_the_process_with_its_status
+    {"exit 3" => 3, "exit" => 0, "abort 'enough'" => 1, "exit!(4)" => 4, "Thread.new { exit 5 }.join" => 5}.each do |source, status|
+      Project.with({"a.step.rb" => "#{CONFIG}at_exit { STDERR.puts 'hook' }\ndef handler(input, context)\n  puts 'last words'\n  #{source}\nend"}) do |project|
+        child = Child.new(project)
+        child.load("a.step.rb")
+        child.event("a")
+        assert_raises(EOFError) { loop { child.read } }
+        assert_equal status, child.status.exitstatus, source
+        messages = child.logs.map { |record| record["message"] }
+        if source.include?("!")
+          assert_equal "", child.stderr
+        else
+          assert_equal "last words", messages.first, source
+          assert_equal "hook\n", child.stderr, source
+        end
+        assert_includes messages, "enough" if source.include?("enough")
+      end
+    end
+  end
+
+  def test_it_ends_by_signal
+    Child.with({"a.step.rb" => SLEEPS}) do |child|
+      Process.kill(:TERM, child.pid)
+      assert_equal Signal.list["TERM"], child.status.termsig
+    end
+  end
+
+  def test_an_error_in_a_thread_of_the_handlers_does_not_end_it
+    Child.with({"a.step.rb" => "#{CONFIG}def handler(input, context)\n  Thread.new { raise 'lost' }.join\nrescue RuntimeError\n  1\nend"}) do |child|
+      assert_equal 1, child.value("a")
+      assert(child.logs.any? { |record| record["message"].include?("lost") && record["source"] == "stderr" })
+    end
+  end
+end
