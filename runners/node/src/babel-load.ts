@@ -3,6 +3,7 @@
 import { readFileSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import { join } from 'node:path'
+import { setTimeout } from 'node:timers'
 import vm from 'node:vm'
 import type { CompileCache } from './cache'
 import type { Compiled, CompilerOptions } from './transform'

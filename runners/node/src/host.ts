@@ -1,4 +1,5 @@
 // The methods that a runner serves (SPEC 9).
+import { setImmediate } from 'node:timers'
 import { CompileCache } from './cache'
 import type { Connection } from './connection'
 import { complain } from './complain'

@@ -1,4 +1,6 @@
 // The invocations that run: from the request to its one answer.
+// Not the global ones, which tests of user code replace with fakes.
+import { clearTimeout, setTimeout } from 'node:timers'
 import { endLines } from './console'
 import { Context } from './context'
 import { scopes } from './current'

@@ -272,6 +272,18 @@ test('a refresh reads what has changed on disk, without being told of it', async
   assert.equal((await project.load('main.ts'))['result'], 1000)
 })
 
+test('an edit while a module awaits does not mix the old with the new', async () => {
+  using project = new Project({
+    'main.ts': 'import { a } from "./slow"\nexport const result = a',
+    'slow.ts': 'await new Promise((done) => setTimeout(done, 20))\nexport const a = "old"',
+  })
+  const loading = project.load('main.ts')
+  project.write({ 'slow.ts': 'export const a = "new"' })
+  project.loader.invalidate([project.path('slow.ts')])
+  const newer = await project.load('main.ts')
+  assert.deepEqual([(await loading)['result'], newer['result']], ['old', 'new'])
+})
+
 test('what a file is made of is told', async () => {
   using project = new Project({
     'main.ts': 'import "./a"\nimport data from "./d.json"\nexport const result = data',

@@ -200,6 +200,7 @@ export class Loader {
       }
     }
     const imported = this.obtain(resolved.file)
+    module.imported[index] = imported
     module.awaiting = imported
     const pending = this.run(imported, module)
     if (pending === undefined) module.awaiting = undefined
@@ -208,12 +209,13 @@ export class Loader {
 
   /** The exports of an import that has run, or as far as it has run in a circle. */
   private imported(module: Module, index: number): unknown {
+    const file = module.imported[index]
+    if (file !== undefined) return file.exports
     const { specifier } = module.imports[index] as StaticImport
     const resolved = this.resolve(module, specifier)
-    if (resolved.kind === 'file') return this.obtain(resolved.file).exports
-    return resolved.kind === 'virtual'
-      ? this.parts.virtual
-      : this.parts.native.require(specifier, module.file)
+    return resolved.kind === 'native'
+      ? this.parts.native.require(resolved.specifier, module.file)
+      : this.parts.virtual
   }
 
   /** A module that failed is read anew when it is asked for again. */

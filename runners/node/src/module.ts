@@ -43,6 +43,8 @@ export class Module {
   /** The import that it waits for, to tell circles from things that take their time. */
   awaiting: Module | undefined
   imports: StaticImport[] = []
+  /** What they turned out to be, as far as they are files; an edit may replace them meanwhile. */
+  readonly imported: (Module | undefined)[] = []
   body: Body | undefined
   readonly object: ModuleObject
   readonly file: string
