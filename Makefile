@@ -15,6 +15,7 @@ dev: ## set up everything, then run the pet store on http://localhost:5173
 test: ## set up everything, then run every check and every test
 	@scripts/setup --all python node ruby examples
 	$(bin)/ruff check .
+	$(bin)/ruff format --check .
 	$(bin)/mypy
 	$(bin)/pytest
 	npm --prefix runners/node run check
@@ -24,6 +25,7 @@ test: ## set up everything, then run every check and every test
 check: ## lint, types and unit tests, in seconds
 	@scripts/setup python
 	$(bin)/ruff check .
+	$(bin)/ruff format --check .
 	$(bin)/mypy
 	$(bin)/pytest tests/unit
 
