@@ -101,6 +101,18 @@ async def test_a_redriven_dead_letter_starts_its_tries_anew(start: Start) -> Non
     assert await rig.store.dead() == []
 
 
+async def test_a_dead_letter_is_redriven_with_other_data(start: Start) -> None:
+    rig = start(step("A", max_retries=0))
+    rig.handler("A", attempts(failed(), OK))
+    await rig.publish(data="wrong")
+    await rig.settled()
+    (letter,) = await rig.store.dead()
+    rig.bus.redrive(letter.id, lambda error, event: None, (encode("right"),))
+    await rig.store.apply(())
+    await rig.settled()
+    assert rig.seen("A") == ["wrong", "right"]
+
+
 async def test_what_was_not_settled_is_delivered_by_the_next_run(
     start: Start, tmp_path: Path
 ) -> None:

@@ -171,6 +171,58 @@ async def test_a_dead_letter_keeps_its_payload_and_can_be_delivered_anew(
     assert await store.apply((Redrive(letter.id, 51, 9),)) == [None]
 
 
+async def test_a_redriven_dead_letter_may_carry_other_data(store: SqliteStore) -> None:
+    for id in (1, 2):
+        await store.apply((event(id, "A"), Bury(id, "A", 4, "error", b"{}", 8, True)))
+    second, first = await store.dead()
+
+    puts = await store.apply((Redrive(first.id, 50, 9, (TWO,)), Redrive(second.id, 51, 9, (None,))))
+
+    assert [put.data for put in puts] == [TWO, None]
+    stored: list[Any] = []
+    store.event(50, lambda error, found: stored.append(found.data))
+    assert stored == [TWO]
+
+
+async def test_dead_letters_are_listed_by_page_and_step_and_read_alone(store: SqliteStore) -> None:
+    for id, name in ((1, "A"), (2, "B"), (3, "A"), (4, "A")):
+        store.submit((event(id, name), Bury(id, name, 4, "error", b"{}", 8, True)))
+
+    letters = await store.dead()
+    assert [letter.event for letter in letters] == [4, 3, 2, 1]
+    assert [letter.event for letter in await store.dead(2, letters[0].id)] == [3, 2]
+    assert [letter.event for letter in await store.dead(2, None, "A")] == [4, 3]
+    assert await store.dead(2, None, "a") == []
+    assert await store.letter(letters[2].id) == letters[2]
+    assert (letters[2].source, letters[2].group) == ("Src", None)
+    assert await store.letter(99) is None
+
+
+async def test_state_is_listed_in_pages_of_living_values(store: SqliteStore) -> None:
+    for key in ("", "a", "b", "c", "é"):
+        store.submit((StateSet("g", key, encode(key * 10)),))
+    store.submit((StateSet("g", "bb", ONE, expires_at=1),))
+    store.submit((StateSet("h", "a", encode(b"12345")),))
+
+    page = await store.state_page("g", None, 3, 5)
+    assert [(row.key, row.value, row.size) for row in page] == [
+        ("", ("json", b'""'), 2),
+        ("a", ("json", b'"aaaa'), 12),
+        ("b", ("json", b'"bbbb'), 12),
+    ]
+    assert [row.key for row in await store.state_page("g", "b", 3, 5)] == ["c", "é"]
+    assert await store.state_page("nothing", None, 3, 5) == []
+
+
+async def test_groups_are_counted_in_pages(store: SqliteStore) -> None:
+    store.submit((StateSet("h", "a", encode(b"12345")), StateSet("h", "b", ONE)))
+    store.submit((StateSet("", "a", ONE), StateSet("late", "a", ONE, expires_at=1)))
+
+    assert await store.state_counts(None, 9) == [("", 1, 1), ("h", 2, 6)]
+    assert await store.state_counts("", 9) == [("h", 2, 6)]
+    assert await store.state_counts(None, 1) == [("", 1, 1)]
+
+
 async def test_a_cron_tick_is_recorded_once(store: SqliteStore) -> None:
     assert await store.apply((CronTick("Audit", 100),)) == [True]
     assert await store.apply((CronTick("Audit", 100),)) == [False]

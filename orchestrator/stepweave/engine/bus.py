@@ -163,8 +163,11 @@ class Bus:
         self._store.submit((op,), committed)
         return shown
 
-    def redrive(self, dead: int, done: Done) -> None:
-        """Deliver a dead letter anew; `done` gets the new event's id, or None if it is gone."""
+    def redrive(self, dead: int, done: Done, data: tuple[Payload | None] | None = None) -> None:
+        """Deliver a dead letter anew; `done` gets the new event's id, or None if it is gone.
+
+        `data` is a 1-tuple of what to deliver instead of the letter's own data.
+        """
 
         def committed(error: StepweaveError | None, results: Any) -> None:
             put: PutEvent | None = None if error is not None else results[0]
@@ -175,7 +178,7 @@ class Bus:
             self._dispatcher.accept(event, [Delivery(event, put.deliveries[0][0], 1, put.at)])
             done(None, ids.show(put.id))
 
-        self._store.submit((Redrive(dead, self._ids.next(), now_ms()),), committed)
+        self._store.submit((Redrive(dead, self._ids.next(), now_ms(), data),), committed)
 
     @property
     def idle(self) -> bool:

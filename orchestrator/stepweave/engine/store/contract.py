@@ -25,6 +25,8 @@ __all__ = [
     "Settle",
     "StateClear",
     "StateDelete",
+    "StateGroup",
+    "StateRow",
     "StateSet",
     "StateUpdate",
     "Store",
@@ -88,11 +90,15 @@ class Bury(NamedTuple):
 
 
 class Redrive(NamedTuple):
-    """A dead letter is delivered as a new event. Result: the PutEvent made, or None if gone."""
+    """A dead letter is delivered as a new event. Result: the PutEvent made, or None if gone.
+
+    `data` is a 1-tuple of what is delivered instead of the letter's own data.
+    """
 
     dead: int
     event: int
     at: int
+    data: tuple[Payload | None] | None = None
 
 
 class Discard(NamedTuple):
@@ -226,6 +232,26 @@ class DeadLetter(NamedTuple):
     reason: str
     error: bytes
     at: int
+    source: str
+    group: str | None
+
+
+class StateGroup(NamedTuple):
+    """A group that holds values: under how many keys, and their bytes."""
+
+    name: str
+    keys: int
+    size: int
+
+
+class StateRow(NamedTuple):
+    """A value in a listing. `value` may hold only the start of its `size` bytes."""
+
+    key: str
+    value: Payload
+    size: int
+    updated_at: int
+    expires_at: int | None
 
 
 class Store(Protocol):
@@ -285,8 +311,27 @@ class Store(Protocol):
         """Every delivery not settled, oldest event first. Only before the first submit."""
         ...
 
-    async def dead(self, limit: int = 100, before: int | None = None) -> list[DeadLetter]:
-        """Dead letters, newest first."""
+    async def dead(
+        self, limit: int = 100, before: int | None = None, step: str | None = None
+    ) -> list[DeadLetter]:
+        """Dead letters, newest first: those with an id under `before`, of one step or all."""
+        ...
+
+    async def letter(self, id: int) -> DeadLetter | None:
+        """One dead letter."""
+        ...
+
+    async def state_counts(self, after: str | None, limit: int) -> list[StateGroup]:
+        """At most `limit` groups that hold values, by name, from the first one after `after`."""
+        ...
+
+    async def state_page(
+        self, group: str, after: str | None, limit: int, most: int
+    ) -> list[StateRow]:
+        """At most `limit` values, by key, from the first key after `after`.
+
+        Of each value at most `most` bytes are read.
+        """
         ...
 
     async def close(self) -> None:

@@ -172,6 +172,8 @@ def _redrive(connection: sqlite3.Connection, op: Redrive) -> PutEvent | None:
         return None
     subscription, topic, kind, body, trace, source, group = row
     data = None if kind is None else (kind, body)
+    if op.data is not None:
+        (data,) = op.data
     deliveries = ((subscription, op.at),)
     put = PutEvent(op.event, topic, data, trace, source, op.at, group, None, deliveries)
     _put_event(connection, put)

@@ -8,16 +8,18 @@ import fcntl
 import os
 import sqlite3
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 from stepweave.calls import now_ms
-from stepweave.engine.store import schema
+from stepweave.engine.store import listing, schema
 from stepweave.engine.store.contract import (
     DeadLetter,
     Done,
     Operation,
+    StateGroup,
+    StateRow,
     StoredEvent,
     Waiting,
 )
@@ -31,6 +33,8 @@ __all__ = ["Durability", "SqliteStore"]
 
 Durability = Literal["edge", "commit", "process"]
 """When a commit is synced to disk: before an answer leaves, at each commit, or never explicitly."""
+
+_T = TypeVar("_T")
 
 _GET_STATE = (
     "SELECT format, value FROM state WHERE grp=? AND key=? AND (expires_at IS NULL OR expires_at>?)"
@@ -234,17 +238,27 @@ class SqliteStore:
         for row in self._read.execute(query):
             yield Waiting(*row)
 
-    async def dead(self, limit: int = 100, before: int | None = None) -> list[DeadLetter]:
+    async def dead(
+        self, limit: int = 100, before: int | None = None, step: str | None = None
+    ) -> list[DeadLetter]:
         """See Store.dead."""
-        rows = self._read.execute(
-            "SELECT id, event, subscription, topic, format, body, trace, attempts, reason, error,"
-            " at FROM dead WHERE id<? ORDER BY id DESC LIMIT ?",
-            (before if before is not None else 1 << 62, limit),
-        ).fetchall()
-        return [
-            DeadLetter(id, event, step, topic, None if kind is None else (kind, body), *rest)
-            for id, event, step, topic, kind, body, *rest in rows
-        ]
+        return await self._look(lambda c: listing.dead(c, limit, before, step))
+
+    async def letter(self, id: int) -> DeadLetter | None:
+        """See Store.letter."""
+        return await self._look(lambda c: listing.letter(c, id))
+
+    async def state_counts(self, after: str | None, limit: int) -> list[StateGroup]:
+        """See Store.state_counts."""
+        return await self._look(lambda c: listing.state_counts(c, after, limit, now_ms()))
+
+    async def state_page(
+        self, group: str, after: str | None, limit: int, most: int
+    ) -> list[StateRow]:
+        """See Store.state_page."""
+        return await self._look(
+            lambda c: listing.state_page(c, group, after, limit, most, now_ms())
+        )
 
     async def close(self) -> None:
         """Finish what was submitted, then let go of the files."""
@@ -270,6 +284,12 @@ class SqliteStore:
     def _read_behind(self, reader: Reader, done: Done) -> None:
         """Read after every unit submitted so far, in the writer's thread."""
         self._hand_over(Unit(self._sequence, (), done, reader))
+
+    async def _look(self, reader: Callable[[sqlite3.Connection], _T]) -> _T:
+        """Read what may take long, behind what was submitted and not on the loop."""
+        future: asyncio.Future[_T] = self._loop.create_future()
+        self._read_behind(reader, _into(future))
+        return await future
 
     # --- parts
 
