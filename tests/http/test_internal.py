@@ -205,8 +205,10 @@ async def test_the_page_lists_the_project(dev: Running) -> None:
 
     page = answer.body.decode()
     assert answer.get("content-type") == "text/html; charset=utf-8"
+    assert (answer.get("content-security-policy") or "").startswith("default-src 'none';")
+    assert answer.get("cache-control") == "no-store"
     assert "a &lt;b&gt; project" in page
-    assert "/hello" in page and "steps/hello.step.py" in page
+    assert "/hello" in page and "hello.step.py" in page
 
 
 async def test_no_name_of_a_project_becomes_markup_of_the_page(

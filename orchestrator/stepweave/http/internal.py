@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, Protocol
 
 import orjson
@@ -14,7 +15,7 @@ from starlette.routing import Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from stepweave.http.guard import Guard
-from stepweave.http.page import overview
+from stepweave.http.page import POLICY, overview
 from stepweave.trace import new_trace_id
 
 __all__ = ["Insight", "make"]
@@ -32,7 +33,6 @@ class Insight(Protocol):
     async def traces(self, limit: int) -> list[dict[str, Any]]: ...
     async def trace(self, trace_id: str) -> dict[str, Any] | None: ...
     async def logs(self, limit: int) -> list[dict[str, Any]]: ...
-    async def dead(self, limit: int) -> list[dict[str, Any]]: ...
 
 
 class _Json(JSONResponse):
@@ -40,15 +40,17 @@ class _Json(JSONResponse):
         return orjson.dumps(content, default=str)
 
 
-def make(insight: Insight, guard: Guard) -> ASGIApp:
-    """The application of the internal paths, and of `/` where no step has it."""
+def make(insight: Insight, guard: Guard, more: Sequence[Route] = ()) -> ASGIApp:
+    """The application of the internal paths, of `more`, and of `/` where no step has it."""
 
     async def health(_request: Request) -> Response:
         found = insight.health()
         return _Json(found, status_code=200 if found["ready"] else 503)
 
     async def page(_request: Request) -> Response:
-        return HTMLResponse(overview(insight.project(), insight.steps(), insight.status()))
+        text = overview(insight.project(), insight.steps(), insight.status())
+        headers = {"content-security-policy": POLICY, "cache-control": "no-store"}
+        return HTMLResponse(text, headers=headers)
 
     async def steps(_request: Request) -> Response:
         return _Json(insight.steps())
@@ -68,10 +70,7 @@ def make(insight: Insight, guard: Guard) -> ASGIApp:
     async def logs(request: Request) -> Response:
         return _Json({"logs": await insight.logs(_limit(request))})
 
-    async def dead(request: Request) -> Response:
-        return _Json({"dead": await insight.dead(_limit(request))})
-
-    api = {"steps": steps, "status": status, "traces": traces, "logs": logs, "dead": dead}
+    api = {"steps": steps, "status": status, "traces": traces, "logs": logs}
     app = Starlette(
         routes=[
             Route(_HEALTH, health),
@@ -80,6 +79,7 @@ def make(insight: Insight, guard: Guard) -> ASGIApp:
             Route("/_stepweave/", page),
             *(Route(f"/_stepweave/api/{name}", serve) for name, serve in api.items()),
             Route("/_stepweave/api/traces/{id}", trace),
+            *more,
         ],
         exception_handlers={HTTPException: _refuse, Exception: _fail},
     )
