@@ -56,9 +56,19 @@ def test_a_name_that_was_pointed_here_is_refused(host: str) -> None:
     assert f'"{host}"' in reason
 
 
-@pytest.mark.parametrize("origin", ["http://localhost", "https://127.0.0.1:9", "http://[::1]:5173"])
-def test_a_page_of_this_machine_is_let_in(origin: str) -> None:
-    assert DEV.refusal({"host": "localhost", "origin": origin}) is None
+@pytest.mark.parametrize(
+    ("host", "origin"),
+    [
+        ("localhost:5173", "http://localhost:5173"),
+        ("LOCALHOST", "https://localhost"),
+        ("[::1]:5173", "http://[::1]:5173"),
+        ("0.0.0.0:5173", "http://0.0.0.0:5173"),
+        ("localhost:5173", "https://dev.example"),
+        ("dev.example", "https://Dev.example:8443"),
+    ],
+)
+def test_its_own_pages_and_those_of_the_settings_are_let_in(host: str, origin: str) -> None:
+    assert DEV.refusal({"host": host, "origin": origin}) is None
 
 
 @pytest.mark.parametrize(
@@ -67,6 +77,9 @@ def test_a_page_of_this_machine_is_let_in(origin: str) -> None:
         "null",
         "",
         "http://evil.example",
+        "http://localhost:3000",
+        "http://127.0.0.1",
+        "http://0.0.0.0",
         "http://localhost.evil.example",
         "http://localhost@evil.example",
         "http://evil.example/localhost",
@@ -74,6 +87,7 @@ def test_a_page_of_this_machine_is_let_in(origin: str) -> None:
         "file://localhost",
         "chrome-extension://localhost",
         "localhost",
+        "://localhost",
     ],
 )
 def test_a_page_from_elsewhere_is_refused(origin: str) -> None:

@@ -10,18 +10,21 @@ __all__ = ["Guard"]
 
 _LOCAL = frozenset({"localhost", "127.0.0.1", "::1"})
 _HOST = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[\w.-]+)(?::\d+)?")
-_ORIGIN = re.compile(f"https?://{_HOST.pattern}")
+_ANYWHERE = frozenset({"0.0.0.0", "::"})
 
 
 class Guard:
     """Refuses requests that a foreign web page can cause (DNS rebinding, cross-site calls).
 
-    In development a request must name this machine in Host, and in Origin if there is one.
+    In development a request must name this machine in Host. Its Origin, if there is one, must be
+    the same, port included, since another port is another's page, or a name among `hosts`.
     In production the internal API is closed unless a token is set, and then needs it.
     """
 
     def __init__(self, *, hosts: Iterable[str] = (), token: str | None, open: bool) -> None:
-        self._hosts = _LOCAL | {host.lower() for host in hosts}
+        named = {host.lower() for host in hosts}
+        self._hosts = _LOCAL | named
+        self._origins = named - _LOCAL - _ANYWHERE
         self._token = token
         self._open = open
 
@@ -36,15 +39,19 @@ class Guard:
             return 401, "this API needs the header Authorization: Bearer <token>"
         if not self._open:
             return 404, "Not found"
-        host = headers.get("host", "")
-        if _name(_HOST.fullmatch(host)) not in self._hosts:
+        host = headers.get("host", "").lower()
+        if _name(host) not in self._hosts:
             return 403, f'the host "{host}" is not known here; use localhost, or add it to hosts'
         origin = headers.get("origin")
-        if origin is not None and _name(_ORIGIN.fullmatch(origin)) not in self._hosts:
-            return 403, f"pages of {origin} may not use this API"
+        if origin is not None:
+            scheme, _, place = origin.lower().partition("://")
+            known = place == host or _name(place) in self._origins
+            if scheme not in ("http", "https") or not known:
+                return 403, f"pages of {origin} may not use this API"
         return None
 
 
-def _name(found: re.Match[str] | None) -> str | None:
-    """The host of a matched authority, without brackets and port."""
-    return found[1].strip("[]").lower() if found is not None else None
+def _name(authority: str) -> str | None:
+    """The host of an authority, without brackets and port; None if it is none."""
+    found = _HOST.fullmatch(authority)
+    return found[1].strip("[]") if found is not None else None
