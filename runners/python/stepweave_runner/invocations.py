@@ -89,6 +89,8 @@ class Invocations:
             error = self._failure(failure, scope)
         if scope.queued:
             await self._drained(scope)
+            if scope.queued:  # cancelled meanwhile: what it did is not whole
+                error = _cancelled(scope)
         self._finish(scope, error, result)
 
     def _run_in_thread(
@@ -126,7 +128,7 @@ class Invocations:
     async def _drained(self, scope: Scope) -> None:
         """Wait until the calls that the handler did not await have left, before its answer."""
         scope.drained = self._loop.create_future()
-        while scope.queued:
+        while scope.queued and scope.cancelled is None:
             with contextlib.suppress(asyncio.CancelledError):
                 await asyncio.shield(scope.drained)
 
@@ -150,10 +152,13 @@ class Invocations:
             scope.settle()
             self._peer.post(self.leave, failure.code)
         if scope.cancelled is not None:
-            reason = scope.cancelled
-            return {"code": "cancelled", "message": f"{scope.step} was cancelled ({reason})"}
+            return _cancelled(scope)
         if isinstance(failure, InvalidResponse):
             return {"code": "handler_failed", "type": "InvalidResponse", "message": str(failure)}
         if isinstance(failure, InvalidResult):
             return failure.to_wire()
         return errors.describe(failure, "handler_failed", self._is_project_file)
+
+
+def _cancelled(scope: Scope) -> dict[str, Any]:
+    return {"code": "cancelled", "message": f"{scope.step} was cancelled ({scope.cancelled})"}

@@ -31,9 +31,13 @@ class Answer(Protocol):
 
 
 class Asker(Protocol):
-    """On whose behalf requests go out; `queued` counts those that wait for the window."""
+    """On whose behalf requests go out; `queued` counts those that wait for the window.
+
+    Once it is closed none of them goes out any more.
+    """
 
     queued: int
+    closed: bool
 
     def sent(self) -> None:
         """One of them has left."""
@@ -105,7 +109,12 @@ class Peer:
 
     def respond(self, id: int, result: Any) -> None:
         """Answer a request with its result."""
-        body = self._pack([1, id, None, result])
+        try:
+            body = self._pack([1, id, None, result])
+        except (ValueError, OverflowError, TypeError) as error:
+            message = f"the result cannot be written: {error}"
+            self.refuse(id, {"code": "invalid_payload", "message": message})
+            return
         if len(body) > self.max_frame:
             self.refuse(id, self._over(len(body), "the result").to_wire())
         else:
@@ -172,7 +181,11 @@ class Peer:
     def _send_queued(self) -> None:
         while self._queue and len(self._open) < self.window:
             method, params, answer, asker = self._queue.popleft()
-            self._send_request(method, params, answer)
+            if asker.closed:
+                message = f"{method} was not sent: its handler has ended"
+                answer.settle({"code": "cancelled", "message": message}, None)
+            else:
+                self._send_request(method, params, answer)
             asker.sent()
 
     def _refuse_oversized(self, skipped: frames.Oversized) -> None:

@@ -46,8 +46,6 @@ def _convert(value: Any, path: list[str], warnings: list[str]) -> Any:
     if isinstance(value, (list, tuple)) and not hasattr(value, "_asdict"):
         items = [_convert(item, [*path, str(index)], warnings) for index, item in enumerate(value)]
         return [item for item in items if item is not _LEFT_OUT]
-    if value is None or isinstance(value, bool):
-        return value
     try:
         if isinstance(value, typing.Hashable) and value in _WORDS:
             return _WORDS[value]

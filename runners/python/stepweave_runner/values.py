@@ -151,6 +151,8 @@ def _clean(value: Any, keep_bytes: Callable[[bytes], Any], path: list[Any], open
 
 def simplify(value: Any) -> Any:
     """One level simpler: a map, list, text, number or None. The value itself if it has no form."""
+    if value is None or isinstance(value, bool):  # which is an int
+        return value
     if isinstance(value, enum.Enum):
         return value.value
     if isinstance(value, str):

@@ -87,6 +87,34 @@ def test_calls_that_are_not_awaited_go_out_before_the_answer_through_a_small_win
     assert runner.order[-1] == ("answer", id)
 
 
+def test_a_cancelled_handler_takes_along_what_waits_for_the_window(start: Start) -> None:
+    runner = start(
+        {
+            "a.step.py": """
+                config = {"type": "event"}
+                async def handler(n, context):
+                    for i in range(n):
+                        context.emit("burst", i)
+            """
+        },
+        window=2,
+    )
+    runner.serve = runner.hold
+    id = runner.send_event("a.step.py", 10)
+    runner.until(lambda: len(runner.asked) == 2)
+
+    runner.notify("cancel", {"id": id, "reason": "timeout"})
+    with pytest.raises(Refused, match="cancelled"):
+        runner.wait(id)
+    runner.release({"event": "e"})
+
+    assert runner.request("ping", {}) == {}
+    assert len(runner.asked) == 2
+    runner.serve = runner.answer
+    runner.event("a.step.py", 3)
+    assert len(runner.asked) == 5
+
+
 def test_an_emit_that_fails_unawaited_is_a_warning_in_its_scope(start: Start) -> None:
     runner = start(
         {

@@ -71,11 +71,9 @@ def interpreters() -> list[str]:
     return list(found.values()) or [sys.executable]
 
 
-@pytest.mark.parametrize("python", interpreters())
+@pytest.mark.parametrize("python", interpreters(), ids=lambda path: Path(path).parts[-3])
 def test_a_bare_interpreter_runs_steps_of_every_kind(python: str, start: Start) -> None:
     runner = start(STEPS, python=python)
-    runner.hello["runner"]["language_version"]
-
     assert runner.event("steps/a.step.py", {"name": "ann"})[:2] == ["HELLO ANN", "00"]
     runner.state["g", "k"] = payload({"n": 4})
     assert runner.event("steps/b_step.py", 3) == 7

@@ -39,6 +39,7 @@ class Caller:
     def __init__(self) -> None:
         self.answers: list[tuple[Any, Any]] = []
         self.queued = 0
+        self.closed = False
 
     def settle(self, error: Any, result: Any) -> None:
         self.answers.append((error, result))
@@ -126,6 +127,21 @@ def test_requests_wait_for_room_in_the_window_and_keep_their_order() -> None:
     assert callers[0].answers == [({"code": "busy", "message": ""}, None)]
 
 
+def test_what_waits_for_a_handler_that_has_ended_is_not_sent() -> None:
+    peer, line = connect()
+    peer.window = 1
+    first, ended, last = Caller(), Caller(), Caller()
+    for caller in (first, ended, last):
+        peer.request("emit", {}, caller, caller)
+    ended.closed = True
+
+    peer.receive([1, 0, None, None])
+
+    assert [frame[1] for frame in line.sent] == [0, 1]
+    assert ended.answers[0][0]["code"] == "cancelled"
+    assert (ended.queued, last.queued) == (0, 0)
+
+
 def test_ids_of_open_requests_are_not_given_again() -> None:
     peer, line = connect()
     caller = Caller()
@@ -160,6 +176,15 @@ def test_a_frame_over_the_limit_of_the_other_side_fails_here() -> None:
         (3, "too_large"),
         (4, "handler_failed"),
     ]
+
+
+@pytest.mark.parametrize("result", [{"x-name": "half \ud800"}, {"status": 1 << 70}, object()])
+def test_a_result_that_msgpack_cannot_hold_is_answered_all_the_same(result: Any) -> None:
+    peer, line = connect()
+
+    peer.respond(3, result)
+
+    assert (line.sent[0][1], line.sent[0][2]["code"]) == (3, "invalid_payload")
 
 
 def test_a_skipped_frame_is_answered_or_logged() -> None:

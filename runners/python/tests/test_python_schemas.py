@@ -17,6 +17,7 @@ def test_json_schema_and_shorthand_stay_as_they_are() -> None:
         "bodySchema": {"type": "object", "properties": {"id": {"type": "string"}}},
         "input": {"id": "string", "note?": "string"},
         "flows": ("a", "b"),
+        "emits": [{"topic": "a", "conditional": True, "label": None}],
     }
 
     converted, warnings = schemas.convert(config)
