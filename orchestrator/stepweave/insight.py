@@ -4,18 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-import orjson
-
 import stepweave
-from stepweave import payload
-from stepweave.engine import ids
 
 if TYPE_CHECKING:
     from stepweave.orchestrator import Orchestrator
 
 __all__ = ["View"]
-
-_PREVIEW = 4096
 
 
 class View:
@@ -64,21 +58,3 @@ class View:
     async def logs(self, limit: int) -> list[dict[str, Any]]:
         """The newest log records."""
         return await self._it.traces.logs(limit=limit)
-
-    async def dead(self, limit: int) -> list[dict[str, Any]]:
-        """The newest dead letters."""
-        return [
-            {
-                "id": letter.id,
-                "event": ids.show(letter.event),
-                "step": letter.subscription,
-                "topic": letter.topic,
-                "data": payload.preview(letter.data, _PREVIEW),
-                "trace_id": letter.trace.split("-")[1],
-                "attempts": letter.attempts,
-                "reason": letter.reason,
-                "error": orjson.loads(letter.error),
-                "at": letter.at,
-            }
-            for letter in await self._it.store.dead(limit)
-        ]

@@ -14,16 +14,18 @@ from typing import Any, Literal, Self
 
 from stepweave import logs, serving
 from stepweave.calls import Call, Outcome
+from stepweave.engine.browser import Browser
 from stepweave.engine.bus import Bus, BusOptions
 from stepweave.engine.cron import CronService
 from stepweave.engine.invoker import Invoker
+from stepweave.engine.letters import Letters
 from stepweave.engine.state import State
 from stepweave.engine.store.contract import CronTick, StateClear
 from stepweave.engine.store.sqlite import SqliteStore
 from stepweave.engine.streams import Streams
 from stepweave.engine.traces import TraceStore
 from stepweave.errors import StepweaveError
-from stepweave.http import internal
+from stepweave.http import internal, manage
 from stepweave.http.api_steps import ApiSteps
 from stepweave.http.app import App
 from stepweave.http.guard import Guard
@@ -122,7 +124,11 @@ class Orchestrator:
             max_body=settings.server.max_body,
             development=self.mode != "start",
         )
-        self.app = App(self.api, internal.make(View(self), self._guard()), self.registry.table)
+        desk = manage.routes(
+            Letters(self.store, self.bus.redrive), Browser(self.store), settings.server.max_body
+        )
+        pages = internal.make(View(self), self._guard(), desk)
+        self.app = App(self.api, pages, self.registry.table)
         stack.push_async_callback(self._quiet)
         if self.mode == "dev":
             self._files = Watch(self.project.root, self.records.notice)

@@ -1,0 +1,82 @@
+"""State as people look through it: groups with counts, pages of keys, single values."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable
+from typing import Any
+
+from stepweave.engine import show
+from stepweave.engine.store.contract import StateClear, StateDelete, StateRow, StateSet, Store
+from stepweave.errors import StepweaveError
+from stepweave.payload import Payload
+
+__all__ = ["Browser"]
+
+_WHOLE = 16_384
+"""Bytes up to which a listing holds a value as it is."""
+
+
+class Browser:
+    """What `stepweave state` and the JSON API do; a change returns once it is on disk."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+
+    async def groups(self, limit: int, after: str | None = None) -> list[dict[str, Any]]:
+        """Groups by name, each with how many values it holds and their bytes."""
+        found = await self._store.state_counts(after, limit)
+        return [{"group": each.name, "count": each.keys, "size": each.size} for each in found]
+
+    async def page(self, group: str, limit: int, after: str | None = None) -> list[dict[str, Any]]:
+        """Values by key. A long one is None, with its first part as text under "start"."""
+        rows = await self._store.state_page(group, after, limit, _WHOLE)
+        return [_row(row) for row in rows]
+
+    async def get(self, group: str, key: str) -> dict[str, Any] | None:
+        """One value, whole; None if there is none."""
+        value = await self._value(group, key)
+        return None if value is None else {"key": key, **show.whole(value, "value")}
+
+    async def set(self, group: str, key: str, value: Payload) -> None:
+        """Write a value, without a time to live."""
+        await self._durable(self._store.apply((StateSet(group, key, value),)))
+
+    async def delete(self, group: str, key: str) -> bool:
+        """Remove a value; whether there was one."""
+        (gone,) = await self._durable(self._store.apply((StateDelete(group, key),)))
+        return gone is not None
+
+    async def clear(self, group: str) -> int:
+        """Remove a group; how many values it held."""
+        (count,) = await self._durable(self._store.apply((StateClear(group),)))
+        return int(count)
+
+    async def _value(self, group: str, key: str) -> Payload | None:
+        found: asyncio.Future[Payload | None] = asyncio.get_running_loop().create_future()
+
+        def done(error: StepweaveError | None, value: Payload | None) -> None:
+            if found.done():
+                return
+            if error is not None:
+                found.set_exception(error)
+            else:
+                found.set_result(value)
+
+        self._store.state_get(group, key, done)
+        return await found
+
+    async def _durable(self, work: Awaitable[list[Any]]) -> list[Any]:
+        results = await work
+        await self._store.sync(self._store.last_sequence)
+        return results
+
+
+def _row(row: StateRow) -> dict[str, Any]:
+    times = {"updated_at": row.updated_at, "expires_at": row.expires_at}
+    if len(row.value[1]) == row.size:
+        return {"key": row.key, **show.whole(row.value, "value"), **times}
+    head = {"key": row.key, "value": None, "type": show.kind(row.value), "size": row.size}
+    text = row.value[1][:1024]
+    start = text.hex() if row.value[0] in ("bytes", "msgpack") else text.decode(errors="replace")
+    return {**head, "start": start, **times}

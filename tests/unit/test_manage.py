@@ -1,0 +1,358 @@
+"""The JSON API for dead letters and state, over a real store, without a server."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import orjson
+import pytest
+from starlette.applications import Starlette
+
+from stepweave.engine.browser import Browser
+from stepweave.engine.letters import Letters, recorder
+from stepweave.engine.store.contract import Bury, PutEvent, StateSet
+from stepweave.engine.store.sqlite import SqliteStore
+from stepweave.http import manage
+from stepweave.payload import Payload, encode
+
+pytestmark = pytest.mark.anyio
+
+MAX_BODY = 200
+ERROR = {
+    "code": "handler_failed",
+    "message": "no money",
+    "frames": [{"file": "steps/pay.step.py", "line": 3, "function": "handler"}],
+}
+
+
+class Api:
+    """The routes, and the store below them."""
+
+    def __init__(self, store: SqliteStore) -> None:
+        self.store = store
+        letters = Letters(store, recorder(store))
+        app = Starlette(routes=manage.routes(letters, Browser(store), MAX_BODY))
+        self._http = httpx.AsyncClient(
+            transport=httpx.ASGITransport(app), base_url="http://localhost/_stepweave/api"
+        )
+
+    async def ask(self, method: str, path: str, **more: Any) -> tuple[int, Any]:
+        answer = await self._http.request(method, path, **more)
+        assert answer.headers["content-type"] == "application/json"
+        return answer.status_code, answer.json() if method != "HEAD" else None
+
+    async def bury(self, id: int, step: str = "Pay", data: Payload | None = None) -> int:
+        """Make a dead letter; its id."""
+        put = PutEvent(id, "order", data, "00-7-8-01", "Shop", 5, "g", None, ((step, 0),))
+        bury = Bury(id, step, 4, "error", orjson.dumps(ERROR), 8, True)
+        await self.store.apply((put, bury))
+        return (await self.store.dead(1))[0].id
+
+    async def waiting(self) -> list[tuple[str, Payload | None]]:
+        """Step and data of what is to be delivered."""
+        await self.store.apply(())
+        events: list[Any] = []
+        waiting = list(self.store.waiting())
+        for each in waiting:
+            self.store.event(each.event, lambda error, found: events.append(found))
+        steps = (each.subscription for each in waiting)
+        return list(zip(steps, (each.data for each in events), strict=True))
+
+
+@pytest.fixture
+async def api(tmp_path: Path) -> AsyncIterator[Api]:
+    store = SqliteStore(tmp_path)
+    yield Api(store)
+    await store.close()
+
+
+# --- dead letters
+
+
+async def test_dead_letters_are_listed_newest_first_in_pages(api: Api) -> None:
+    ids = [await api.bury(n, data=encode({"n": n})) for n in (1, 2, 3)]
+
+    status, page = await api.ask("GET", "/dead?limit=2")
+    assert status == 200
+    assert [letter["id"] for letter in page["dead"]] == [ids[2], ids[1]]
+    assert page["next"] == ids[1]
+    assert page["dead"][0]["data"] == '{"n":3}'
+
+    _, page = await api.ask("GET", f"/dead?limit=2&before={page['next']}")
+    assert [letter["id"] for letter in page["dead"]] == [ids[0]]
+    assert page["next"] is None
+    assert (await api.ask("HEAD", "/dead"))[0] == 200
+
+
+async def test_a_dead_letter_is_shown_whole(api: Api) -> None:
+    id = await api.bury(1, data=encode({"order": 7}))
+
+    assert await api.ask("GET", f"/dead/{id}") == (
+        200,
+        {
+            "id": id, "event": "0000000000000001", "step": "Pay", "topic": "order",
+            "trace_id": "7", "attempts": 4, "reason": "error", "error": ERROR, "at": 8,
+            "source": "Shop", "group": "g", "data": {"order": 7}, "type": "object", "size": 11,
+        },
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("data", "shown"),
+    [
+        (None, {"data": None, "type": "none", "size": 0}),
+        (encode(b"\x00\x01"), {"data": "AAE=", "type": "bytes", "size": 2}),
+        (encode({"raw": b"\x01"}), {"data": {"raw": "AQ=="}, "type": "object", "size": 8}),
+        (("text", b"hi"), {"data": "hi", "type": "string", "size": 2}),
+        (("json", b"[" * 900 + b"]" * 900), {"type": "array", "size": 1800}),
+        (("json", b"{oops"), {"data": None, "type": "object", "size": 5}),
+        (("msgpack", b"\xc1"), {"data": None, "type": "object", "size": 1}),
+    ],
+)
+async def test_any_data_can_be_shown_and_listed(
+    api: Api, data: Payload | None, shown: dict[str, Any]
+) -> None:
+    id = await api.bury(1, data=data)
+
+    status, letter = await api.ask("GET", f"/dead/{id}")
+    assert status == 200
+    assert {name: letter[name] for name in shown} == shown
+    assert ("problem" in letter) == (shown.get("data", 0) is None and data is not None)
+    assert (await api.ask("GET", "/dead"))[0] == 200
+
+
+async def test_a_retry_delivers_the_letter_as_it_was(api: Api) -> None:
+    id = await api.bury(1, data=encode({"order": 7}))
+
+    status, answer = await api.ask("POST", f"/dead/{id}/retry")
+
+    assert status == 200
+    assert len(answer["event"]) == 16
+    assert await api.waiting() == [("Pay", encode({"order": 7}))]
+    assert await api.ask("POST", f"/dead/{id}/retry") == (
+        404,
+        {"error": f"there is no dead letter {id}"},
+    )
+
+
+@pytest.mark.parametrize("value", [{"order": 8}, None, 0, [1.5]])
+async def test_a_retry_may_deliver_other_data(api: Api, value: Any) -> None:
+    id = await api.bury(1, data=encode({"order": 7}))
+
+    status, _ = await api.ask("POST", f"/dead/{id}/retry", json={"data": value})
+
+    assert status == 200
+    assert await api.waiting() == [("Pay", encode(value))]
+
+
+@pytest.mark.parametrize(
+    ("body", "reason"),
+    [
+        (b"{", "the body is not JSON"),
+        (b"\xff", "the body is not JSON"),
+        (b'{"order": 7}', 'the body must be empty, or {"data": '),
+        (b'{"data": 1, "id": 2}', 'the body must be empty, or {"data": '),
+        (b"[]", 'the body must be empty, or {"data": '),
+        (b"null", 'the body must be empty, or {"data": '),
+    ],
+)
+async def test_a_retry_with_a_wrong_body_changes_nothing(
+    api: Api, body: bytes, reason: str
+) -> None:
+    id = await api.bury(1)
+
+    status, answer = await api.ask("POST", f"/dead/{id}/retry", content=body)
+
+    assert status == 400
+    assert answer["error"].startswith(reason)
+    assert await api.waiting() == []
+
+
+async def test_all_letters_or_those_of_a_step_are_retried_or_discarded(api: Api) -> None:
+    for n in range(230):
+        await api.bury(n, step="Pay" if n % 2 else "Ship")
+
+    assert await api.ask("POST", "/dead/retry?step=Pay") == (200, {"retried": 115})
+    assert {step for step, _ in await api.waiting()} == {"Pay"}
+    assert await api.ask("POST", "/dead/discard?step=Pay") == (200, {"discarded": 0})
+    assert await api.ask("POST", "/dead/discard?step=Ship") == (200, {"discarded": 115})
+    assert await api.ask("POST", "/dead/retry") == (200, {"retried": 0})
+
+
+async def test_a_discarded_letter_is_gone(api: Api) -> None:
+    id = await api.bury(1)
+
+    assert await api.ask("DELETE", f"/dead/{id}") == (200, {"discarded": 1})
+    assert (await api.ask("DELETE", f"/dead/{id}"))[0] == 404
+    assert (await api.ask("GET", f"/dead/{id}"))[0] == 404
+    assert await api.waiting() == []
+
+
+@pytest.mark.parametrize(
+    ("method", "path"),
+    [
+        ("GET", "/dead?limit=0"),
+        ("GET", "/dead?limit=x"),
+        ("GET", "/dead?limit=1001"),
+        ("GET", "/dead?before=-1"),
+        ("GET", "/dead?before="),
+        ("GET", "/dead?before=" + "9" * 40),
+        ("GET", "/dead?limit=1&limit=2"),
+        ("GET", "/dead?page=2"),
+        ("GET", "/dead/x"),
+        ("GET", "/dead/1.0"),
+        ("GET", "/dead/" + "9" * 40),
+        ("DELETE", "/dead/x"),
+        ("POST", "/dead/x/retry"),
+        ("POST", "/dead/retry?stpe=Pay"),
+        ("POST", "/dead/discard?all=1"),
+        ("GET", "/state?limit=-1"),
+        ("GET", "/state?before=x"),
+        ("GET", "/state/g?limit=1e3"),
+        ("DELETE", "/state/g?key=k"),
+        ("GET", "/state/%ff"),
+        ("PUT", "/state/g/%c3"),
+    ],
+)
+async def test_what_cannot_be_understood_is_a_400_that_changes_nothing(
+    api: Api, method: str, path: str
+) -> None:
+    await api.bury(1)
+    await api.store.apply((StateSet("g", "k", encode(1)),))
+
+    status, answer = await api.ask(method, path)
+
+    assert status == 400
+    assert 10 < len(answer["error"]) < 300
+    assert len(await api.store.dead()) == 1
+    assert len(await api.store.state_page("g", None, 9, 9)) == 1
+
+
+async def test_retrying_all_takes_no_data(api: Api) -> None:
+    await api.bury(1)
+
+    assert (await api.ask("POST", "/dead/retry", json={"data": 1}))[0] == 400
+    assert await api.waiting() == []
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "allowed"),
+    [
+        ("POST", "/dead", "GET, HEAD"),
+        ("GET", "/dead/retry", "POST"),
+        ("PUT", "/dead/1", "GET, HEAD, DELETE"),
+        ("GET", "/dead/1/retry", "POST"),
+        ("DELETE", "/state", "GET, HEAD"),
+        ("PUT", "/state/g", "GET, HEAD, DELETE"),
+        ("POST", "/state/g/k", "GET, HEAD, PUT, DELETE"),
+    ],
+)
+async def test_another_method_is_told_which_there_are(
+    api: Api, method: str, path: str, allowed: str
+) -> None:
+    status, answer = await api.ask(method, path)
+
+    assert status == 405
+    assert answer == {"error": f"/_stepweave/api{path} answers {allowed}, not {method}"}
+
+
+# --- state
+
+
+async def test_groups_come_with_counts_in_pages(api: Api) -> None:
+    for group, key in (("a", "1"), ("a", "2"), ("b", "1"), ("c", "1")):
+        await api.store.apply((StateSet(group, key, encode("x")),))
+
+    _, page = await api.ask("GET", "/state?limit=2")
+    assert page["groups"] == [
+        {"group": "a", "count": 2, "size": 6},
+        {"group": "b", "count": 1, "size": 3},
+    ]
+    _, page = await api.ask("GET", f"/state?limit=2&after={page['next']}")
+    assert [each["group"] for each in page["groups"]] == ["c"]
+    assert page["next"] is None
+
+
+async def test_a_group_is_listed_in_pages_with_type_and_size(api: Api) -> None:
+    values = {"a": {"x": 1}, "b": [1], "c": "s", "d": 1.5, "e": True, "f": None, "g": b"\x00"}
+    for key, value in values.items():
+        await api.store.apply((StateSet("g", key, encode(value)),))
+
+    _, page = await api.ask("GET", "/state/g?limit=4")
+    assert page["group"] == "g" and page["next"] == "d"
+    rows = page["values"]
+    _, page = await api.ask("GET", "/state/g?limit=4&after=d")
+    rows += page["values"]
+    assert page["next"] is None
+    assert [row["type"] for row in rows] == [
+        "object", "array", "string", "number", "boolean", "null", "bytes",
+    ]  # fmt: skip
+    assert [row["value"] for row in rows] == [{"x": 1}, [1], "s", 1.5, True, None, "AA=="]
+    assert rows[0]["size"] == 7 and rows[0]["expires_at"] is None
+
+
+async def test_a_long_value_is_listed_with_its_start_and_read_whole(api: Api) -> None:
+    await api.store.apply((StateSet("g", "long", encode("x" * 50_000)),))
+
+    _, page = await api.ask("GET", "/state/g")
+    (row,) = page["values"]
+    assert (row["value"], row["type"], row["size"]) == (None, "string", 50_002)
+    assert row["start"].startswith('"xxx') and len(row["start"]) == 1024
+    _, whole = await api.ask("GET", "/state/g/long")
+    assert whole["value"] == "x" * 50_000
+
+
+@pytest.mark.parametrize("name", ["a/b", "", " ", "é✓", "%2F", "a?b#c", "\x00", "..."])
+async def test_any_name_can_be_a_group_and_a_key(api: Api, name: str) -> None:
+    path = f"/state/{_quoted(name)}"
+    value = f"{path}/{_quoted(name)}"
+
+    assert await api.ask("PUT", value, content=b' {"n": 12345678901234567890123}\n') == (
+        200,
+        {"group": name, "key": name},
+    )
+    _, page = await api.ask("GET", path)
+    assert [row["key"] for row in page["values"]] == [name]
+    status, found = await api.ask("GET", value)
+    assert (status, found["group"], found["key"]) == (200, name, name)
+    assert found["size"] == len('{"n": 12345678901234567890123}')
+    assert await api.ask("DELETE", value) == (200, {"deleted": 1})
+    assert (await api.ask("GET", value))[0] == 404
+
+
+async def test_a_value_that_is_not_there_is_a_404(api: Api) -> None:
+    missing = (404, {"error": 'the group "g" has no key "k"'})
+
+    assert await api.ask("GET", "/state/g/k") == missing
+    assert await api.ask("DELETE", "/state/g/k") == missing
+    assert await api.ask("GET", "/state/g") == (200, {"group": "g", "values": [], "next": None})
+    assert await api.ask("DELETE", "/state/g") == (200, {"deleted": 0})
+    assert (await api.ask("GET", "/state/g/k/l"))[0] == 404
+
+
+async def test_a_group_is_cleared(api: Api) -> None:
+    for group in ("g", "gg"):
+        await api.store.apply((StateSet(group, "a", encode(1)), StateSet(group, "b", encode(1))))
+
+    assert await api.ask("DELETE", "/state/g") == (200, {"deleted": 2})
+    assert [each.name for each in await api.store.state_counts(None, 9)] == ["gg"]
+
+
+@pytest.mark.parametrize(
+    ("body", "status"), [(b"", 400), (b"{", 400), (b"nope", 400), (b'"' + b"x" * 300 + b'"', 413)]
+)
+async def test_a_value_that_is_no_json_or_too_long_is_refused(
+    api: Api, body: bytes, status: int
+) -> None:
+    found, answer = await api.ask("PUT", "/state/g/k", content=body)
+
+    assert found == status
+    assert "JSON" in answer["error"] or "limit" in answer["error"]
+    assert await api.store.state_page("g", None, 9, 9) == []
+
+
+def _quoted(name: str) -> str:
+    return "".join(f"%{byte:02X}" for byte in name.encode())
