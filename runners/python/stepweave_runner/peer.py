@@ -168,8 +168,8 @@ class Peer:
         self._next_id = (id + 1) & _BIGGEST_ID
         try:
             body = self._pack([0, id, method, params])
-        except UnicodeEncodeError as error:
-            message = f"{method}: {error.object[:80]!r} is not text that UTF-8 can hold"
+        except (ValueError, OverflowError, TypeError) as error:
+            message = f"{method} cannot be written: {error}"
             answer.settle({"code": "invalid_params", "message": message}, None)
             return
         if len(body) > self.max_frame:

@@ -187,6 +187,17 @@ def test_a_result_that_msgpack_cannot_hold_is_answered_all_the_same(result: Any)
     assert (line.sent[0][1], line.sent[0][2]["code"]) == (3, "invalid_payload")
 
 
+@pytest.mark.parametrize("params", [{"topic": "half \ud800"}, {"delay_ms": 1 << 70}])
+def test_a_request_that_msgpack_cannot_hold_fails_here(params: dict[str, Any]) -> None:
+    peer, line = connect()
+    caller = Caller()
+
+    peer.request("emit", params, caller, caller)
+
+    assert caller.answers[0][0]["code"] == "invalid_params"
+    assert line.sent == []
+
+
 def test_a_skipped_frame_is_answered_or_logged() -> None:
     peer, line = connect()
 
