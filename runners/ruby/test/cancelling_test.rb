@@ -4,18 +4,17 @@ require_relative "support/helper"
 require_relative "support/fake_scope"
 
 class CancellingTest < Minitest::Test
-  CONFIG = %(def config = {type: "event", name: "A"}\n)
-
   def test_a_sleeping_handler_is_given_up
-    Child.with({"a.step.rb" => "#{CONFIG}def handler(input, context) = sleep"}) do |child|
+    Child.with({"a.step.rb" => step("sleep")}) do |child|
       id = child.event("a")
       child.cancel(id, "timeout")
-      assert_equal ["cancelled", "the invocation was cancelled (timeout)"], child.answer(id).values_at("code", "message")
+      error = child.answer(id)
+      assert_equal ["cancelled", "the invocation was cancelled (timeout)"], error.values_at("code", "message")
     end
   end
 
   def test_a_handler_in_a_context_call_is_given_up
-    Child.with({"a.step.rb" => "#{CONFIG}def handler(input, context) = context.state.get('g', input)"}) do |child|
+    Child.with({"a.step.rb" => step("context.state.get('g', input)")}) do |child|
       first, second = child.event("a", "a"), child.event("a", "b")
       calls = [child.call, child.call]
       child.cancel(first)
@@ -26,18 +25,14 @@ class CancellingTest < Minitest::Test
   end
 
   def test_a_plain_rescue_does_not_swallow_it_and_ensure_runs
-    files = {"a.step.rb" => <<~RUBY}
-      #{CONFIG}
-      def handler(input, context)
+    files = {"a.step.rb" => step(<<~RUBY), "b.step.rb" => step("Thread.pass until $seen\n[$swallowed, $seen]")}
         context.logger.info("begun")
         sleep
       rescue => e
         $swallowed = true
       ensure
         $seen = [context.cancelled?, context.cancel_reason, (context.emit(topic: "t") rescue $!.code)]
-      end
     RUBY
-    files["b.step.rb"] = "#{CONFIG}def handler(input, context)\n  Thread.pass until $seen\n  [$swallowed, $seen]\nend"
     Child.with(files) do |child|
       id = child.event("a")
       child.records(1)
@@ -49,8 +44,8 @@ class CancellingTest < Minitest::Test
 
   def test_a_handler_that_does_not_stop_is_answered_once
     files = {
-      "a.step.rb" => "#{CONFIG}def handler(input, context)\n  puts 'begun'\n  sleep\nrescue Exception\n  Thread.pass until $go\n  $done = 1\nend",
-      "b.step.rb" => "#{CONFIG}def handler(input, context)\n  $go = true\n  Thread.pass until $done\nend"
+      "a.step.rb" => step("puts 'begun'\nsleep\nrescue Exception\nThread.pass until $go\n$done = 1"),
+      "b.step.rb" => step("$go = true\nThread.pass until $done")
     }
     Child.with(files) do |child|
       id = child.event("a")
@@ -64,7 +59,7 @@ class CancellingTest < Minitest::Test
   end
 
   def test_an_unknown_or_answered_id_is_ignored
-    Child.with({"a.step.rb" => "#{CONFIG}def handler(input, context) = 1"}) do |child|
+    Child.with({"a.step.rb" => step("1")}) do |child|
       child.cancel(77)
       id = child.event("a")
       child.answer(id)
@@ -75,8 +70,7 @@ class CancellingTest < Minitest::Test
 
   # A cancel that meets the end of its handler must neither be lost nor hit the next one in the thread.
   def test_cancels_that_cross_answers_hit_nobody_else
-    files = {"a.step.rb" => "#{CONFIG}def handler(input, context) = input", "b.step.rb" => "#{CONFIG}def handler(input, context) = sleep(0.001) && input"}
-    Child.with(files) do |child|
+    Child.with({"a.step.rb" => step("input"), "b.step.rb" => step("sleep(0.001) && input")}) do |child|
       300.times do |number|
         ids = %w[a b a].map { |step| child.event(step, number) }
         child.cancel(ids[number % 3])

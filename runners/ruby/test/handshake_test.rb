@@ -27,6 +27,7 @@ class HandshakeTest < Minitest::Test
       error = child.initialize_session(protocol: [98, 99])
       assert_equal "unsupported_version", error["code"]
       assert_match(/98 to 99.*1 to 1/, error["message"])
+      assert_equal "internal", child.initialize_session(protocol: [nil, {}])["code"]
       assert_equal 1, child.initialize_session["protocol"]
     end
   end

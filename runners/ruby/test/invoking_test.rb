@@ -7,24 +7,22 @@ class InvokingTest < Minitest::Test
   CONFIG = %(def config = {type: "event", name: "A", flows: ["kit"]}\n)
 
   def test_an_api_handler_sees_the_request
-    files = {"a.step.rb" => <<~RUBY}
-      def config = {type: "api", name: "A"}
-      def handler(req, context)
-        {
-          status: 201, headers: {"x-a" => 1, :"set-cookie" => ["a=1", "b=2"], "x-none" => nil},
-          body: [
-            req.method, req.path, req.path_params.id, req[:queryParams][:q], req["headers"]["x-probe"], req.headers.x_probe,
-            req.body.n, req.raw_body, req[:rawBody], req.is_a?(Hash), req.keys
-          ]
-        }
-      end
+    files = {"a.step.rb" => api_step(<<~RUBY)}
+      {
+        status: 201, headers: {"x-a" => 1, :"set-cookie" => ["a=1", "b=2"], "x-none" => nil},
+        body: [
+          input.method, input.path, input.path_params.id, input[:queryParams][:q], input["headers"]["x-probe"],
+          input.headers.x_probe, input.body.n, input.raw_body, input[:rawBody], input.is_a?(Hash), input.keys
+        ]
+      }
     RUBY
     Child.with(files) do |child|
       answer = child.answer(child.api("a", method: "POST", path: "/a/7", params: {"id" => "7"}, query: {"q" => %w[x y]},
         headers: {"x-probe" => "seen"}, body: json({n: 1})))
       assert_equal [201, {"x-a" => "1", "set-cookie" => ["a=1", "b=2"]}], answer.values_at("status", "headers")
       assert_equal [
-        "POST", "/a/7", "7", %w[x y], "seen", "seen", 1, '{"n":1}', '{"n":1}', true, %w[body rawBody headers pathParams queryParams method path]
+        "POST", "/a/7", "7", %w[x y], "seen", "seen", 1, '{"n":1}', '{"n":1}', true,
+        %w[body rawBody headers pathParams queryParams method path]
       ], child.decode(answer["body"])
       empty = child.decode(child.answer(child.api("a"))["body"])
       assert_equal [nil, "", ""], empty[6..8]
@@ -33,14 +31,18 @@ class InvokingTest < Minitest::Test
 
   def test_an_api_body_keeps_its_format
     bodies = {
-      '{status: 200, body: "text"}' => ["text", "text"], '{status: 200, body: "\x00\xff".b}' => ["bytes", "\x00\xff".b],
-      '{status: 200, body: nil}' => %w[json null], '{status: 204}' => nil, '{"status" => 200, "body" => [1]}' => ["json", "[1]"],
-      '{status: 200, body: {raw: "\x00\xff".b}}' => ["json", '{"raw":"AP8="}'], "Struct.new(:status, :body).new(200, 1)" => %w[json 1]
+      '{status: 200, body: "text"}' => ["text", "text"],
+      '{status: 200, body: "\x00\xff".b}' => ["bytes", "\x00\xff".b],
+      "{status: 200, body: nil}" => %w[json null],
+      "{status: 204}" => nil,
+      '{"status" => 200, "body" => [1]}' => ["json", "[1]"],
+      '{status: 200, body: {raw: "\x00\xff".b}}' => ["json", '{"raw":"AP8="}'],
+      "Struct.new(:status, :body).new(200, 1)" => %w[json 1]
     }
     Project.with({}) do |project|
       child = Child.new(project)
       bodies.each do |source, body|
-        project.write("a.step.rb", "def config = {type: 'api'}\ndef handler(req, context) = #{source}")
+        project.write("a.step.rb", api_step(source))
         child.load("a.step.rb")
         answer = child.answer(child.api("a"))
         body.nil? ? assert_nil(answer["body"]) : assert_equal(body, answer["body"], source)
@@ -51,41 +53,52 @@ class InvokingTest < Minitest::Test
 
   def test_an_unusable_api_answer_is_explained
     answers = {
-      "nil" => "it returned nothing", '"oops"' => "it returned a String", "[1]" => "it returned a Array", "{status: 'teapot'}" => '"teapot"',
-      "{body: 1}" => "nil", "{status: 200, headers: 5}" => "headers"
+      "nil" => "it returned nothing", '"oops"' => "it returned a String", "[1]" => "it returned a Array",
+      "{status: 'teapot'}" => '"teapot"', "{body: 1}" => "nil", "{status: 200, headers: 5}" => "headers"
     }
     Project.with({}) do |project|
       child = Child.new(project)
       answers.each do |source, text|
-        project.write("a.step.rb", "def config = {type: 'api'}\ndef handler(req, context) = #{source}")
+        project.write("a.step.rb", api_step(source))
         child.load("a.step.rb")
         error = child.answer(child.api("a"))
         assert_equal ["handler_failed", "InvalidResponse"], error.values_at("code", "type"), source
         assert_includes error["message"], text
       end
-      project.write("a.step.rb", "def config = {type: 'api'}\ndef handler(req, context) = {status: 200, body: {io: STDIN}}")
+      project.write("a.step.rb", api_step("{status: 200, body: {io: STDIN}}"))
       child.load("a.step.rb")
       error = child.answer(child.api("a"))
-      assert_equal ["invalid_payload", 'the body of the response: "io" is a IO, which has no to_h'], error.values_at("code", "message")
+      assert_equal "invalid_payload", error["code"]
+      assert_equal 'the body of the response: "io" is a IO, which has no to_h', error["message"]
       child.close
     end
   end
 
   def test_handlers_take_as_many_arguments_as_they_like
     files = {
-      "none.step.rb" => "#{CONFIG}def handler = 'none'", "one.step.rb" => "#{CONFIG}def handler(input) = input",
-      "rest.step.rb" => "#{CONFIG}def handler(*all) = all.size", "optional.step.rb" => "#{CONFIG}def handler(input, context = nil) = context.attempt",
-      "cron.step.rb" => "#{CONFIG}def handler(context) = context.flows", "both.step.rb" => "#{CONFIG}def handler(tick, context) = tick.scheduled"
+      "none.step.rb" => "#{CONFIG}def handler = 'none'",
+      "one.step.rb" => "#{CONFIG}def handler(input) = input",
+      "rest.step.rb" => "#{CONFIG}def handler(*all) = all.size",
+      "optional.step.rb" => "#{CONFIG}def handler(input, context = nil) = context.attempt",
+      "cron.step.rb" => "#{CONFIG}def handler(context) = context.flows",
+      "both.step.rb" => "#{CONFIG}def handler(tick, context) = tick.scheduled"
     }
     Child.with(files) do |child|
-      assert_equal ["none", 5, 2, 3], [child.value("none"), child.value("one", 5), child.value("rest"), child.value("optional", 5, attempt: 3)]
-      assert_equal [["kit"], 1_764_100_000_000], [child.decode(child.answer(child.cron("cron"))), child.decode(child.answer(child.cron("both")))]
+      assert_equal ["none", 5, 2], [child.value("none"), child.value("one", 5), child.value("rest")]
+      assert_equal 3, child.value("optional", 5, attempt: 3)
+      ticks = %w[cron both].map { |step| child.decode(child.answer(child.cron(step))) }
+      assert_equal [["kit"], 1_764_100_000_000], ticks
     end
   end
 
   def test_middleware_wraps_the_handler
     files = {"a.step.rb" => <<~RUBY}
-      def config = {type: "api", name: "A", middleware: [method(:outer), :inner, ->(req, context, following) { context[:seen] = 1; following.call(req) }]}
+      def config = {type: "api", name: "A", middleware: [method(:outer), :inner, MARK]}
+
+      MARK = lambda do |req, context, following|
+        context[:seen] = 1
+        following.call(req)
+      end
 
       def outer(req, context, following)
         answer = following.call
@@ -103,7 +116,8 @@ class InvokingTest < Minitest::Test
     Child.with(files) do |child|
       assert_equal %w[handler middleware], child.load("a.step.rb")["exports"]
       through = child.answer(child.api("a"))
-      assert_equal [200, {"x-outer" => "yes"}, [true, 1]], [through["status"], through["headers"], child.decode(through["body"])]
+      assert_equal [200, {"x-outer" => "yes"}], through.values_at("status", "headers")
+      assert_equal [true, 1], child.decode(through["body"])
       stopped = child.answer(child.api("a", query: {"stop" => "1"}))
       assert_equal [403, {"x-outer" => "yes"}], stopped.values_at("status", "headers")
     end
@@ -112,13 +126,15 @@ class InvokingTest < Minitest::Test
   def test_a_handler_that_raises_is_shown_with_its_place
     files = {
       "lib/deep.rb" => "module Deep\n  def self.dive\n    [1].each { raise ArgumentError, 'too deep' }\n  end\nend",
-      "a.step.rb" => "require_relative 'lib/deep'\n#{CONFIG}def handler(input, context)\n  Deep.dive\nrescue ArgumentError\n  raise 'outer'\nend"
+      "a.step.rb" => "require_relative 'lib/deep'\n#{step("Deep.dive\nrescue ArgumentError\nraise 'outer'")}"
     }
     Child.with(files) do |child, project|
       error = child.answer(child.event("a"))
       assert_equal %w[handler_failed RuntimeError outer], error.values_at("code", "type", "message")
-      assert_equal [{"file" => project.path("a.step.rb"), "line" => 6, "function" => "handler"}], error["frames"].first(1)
-      assert_match(/\ARuntimeError: outer\n    from .*a\.step\.rb:6.*^caused by ArgumentError: too deep\n    from .*deep\.rb:3/m, error["trace"])
+      frame = {"file" => project.path("a.step.rb"), "line" => 6, "function" => "handler"}
+      assert_equal frame, error["frames"].first
+      assert_match(/\ARuntimeError: outer\n    from .*a\.step\.rb:6/, error["trace"])
+      assert_match(/^caused by ArgumentError: too deep\n    from .*deep\.rb:3/, error["trace"])
       refute_includes error["trace"], StepweaveRunner::Failure::OWN_FOLDER
     end
   end
@@ -154,7 +170,8 @@ class InvokingTest < Minitest::Test
 
   def test_steps_that_are_not_there_are_refused
     Child.with({"a.step.rb" => CONFIG}) do |child|
-      assert_equal ["unknown_step", "no step never is loaded"], child.answer(child.event("never")).values_at("code", "message")
+      unknown = child.answer(child.event("never"))
+      assert_equal ["unknown_step", "no step never is loaded"], unknown.values_at("code", "message")
       assert_equal "stale_revision", child.answer(child.event("a", revision: 99))["code"]
       assert_equal %w[handler_failed MissingHandler], child.answer(child.event("a")).values_at("code", "type")
       assert_equal "invalid_params", child.answer(child.invoke("a", "dream", {}))["code"]
@@ -174,7 +191,9 @@ class InvokingTest < Minitest::Test
   def test_a_result_that_cannot_travel_is_left_out
     Child.with({"a.step.rb" => "#{CONFIG}def handler(input, context) = STDIN"}) do |child|
       assert_nil child.answer(child.event("a"))
-      assert_equal ["debug", 'the result of a is not kept: the value is a IO, which has no to_h'], child.records(1)[0].values_at("level", "message")
+      record = child.records(1).first
+      assert_equal "debug", record["level"]
+      assert_equal "the result of a is not kept: the value is a IO, which has no to_h", record["message"]
     end
   end
 

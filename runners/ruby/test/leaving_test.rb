@@ -3,27 +3,29 @@
 require_relative "support/helper"
 
 class LeavingTest < Minitest::Test
-  CONFIG = %(def config = {type: "event", name: "A"}\n)
-  SLEEPS = "#{CONFIG}def handler(input, context)\n  context.logger.info('begun')\n  sleep\nensure\n  sleep\nend"
-  WAITS = "#{CONFIG}def handler(input, context) = context.state.get('g', 'k')"
+  SLEEPS = step("context.logger.info('begun')\nsleep\nensure\nsleep")
+  WAITS = step("context.state.get('g', 'k')")
+  COMPUTES = step("puts 'begun'\nloop {}")
+  HOOK = "at_exit { STDERR.puts 'hook' }\n"
 
   def test_the_end_of_its_input_is_enough
-    [{}, {"a.step.rb" => SLEEPS}, {"a.step.rb" => WAITS}, {"a.step.rb" => "#{CONFIG}def handler(i, c)\n  puts 'begun'\n  loop {}\nend"}].each do |files|
-      Child.with(files) do |child|
+    Child.with({}) { |child| assert_equal 0, child.close.exitstatus }
+    [SLEEPS, WAITS, COMPUTES].each do |source|
+      Child.with({"a.step.rb" => source}) do |child|
         child.event("a")
-        child.read if files["a.step.rb"]
+        child.read
         assert_equal 0, child.close.exitstatus
       end
     end
   end
 
   def test_it_answers_a_shutdown_and_leaves_with_the_pipe
-    Child.with({"a.step.rb" => "#{CONFIG}at_exit { STDERR.puts 'closed' }\ndef handler(input, context) = 1"}) do |child|
+    Child.with({"a.step.rb" => HOOK + step("1")}) do |child|
       assert_nil child.ask("shutdown", {"grace_ms" => 1000})
       assert_equal "shutting_down", child.answer(child.event("a"))["code"]
       assert_equal({}, child.ask("ping", {}))
       assert_equal 0, child.close.exitstatus
-      assert_equal "closed\n", child.stderr
+      assert_equal "hook\n", child.stderr
     end
   end
 
@@ -50,8 +52,9 @@ class LeavingTest < Minitest::Test
   end
 
   def test_exit_ends_the_process_with_its_status
-    {"exit 3" => 3, "exit" => 0, "abort 'enough'" => 1, "exit!(4)" => 4, "Thread.new { exit 5 }.join" => 5}.each do |source, status|
-      Project.with({"a.step.rb" => "#{CONFIG}at_exit { STDERR.puts 'hook' }\ndef handler(input, context)\n  puts 'last words'\n  #{source}\nend"}) do |project|
+    ways = {"exit 3" => 3, "exit" => 0, "abort 'enough'" => 1, "exit!(4)" => 4, "Thread.new { exit 5 }.join" => 5}
+    ways.each do |source, status|
+      Project.with({"a.step.rb" => HOOK + step("puts 'last words'\n#{source}")}) do |project|
         child = Child.new(project)
         child.load("a.step.rb")
         child.event("a")
@@ -77,7 +80,7 @@ class LeavingTest < Minitest::Test
   end
 
   def test_an_error_in_a_thread_of_the_handlers_does_not_end_it
-    Child.with({"a.step.rb" => "#{CONFIG}def handler(input, context)\n  Thread.new { raise 'lost' }.join\nrescue RuntimeError\n  1\nend"}) do |child|
+    Child.with({"a.step.rb" => step("Thread.new { raise 'lost' }.join\nrescue RuntimeError\n1")}) do |child|
       assert_equal 1, child.value("a")
       assert(child.logs.any? { |record| record["message"].include?("lost") && record["source"] == "stderr" })
     end

@@ -30,7 +30,8 @@ class LoggerTest < Minitest::Test
     @logger.error(error)
     @logger.error("failed", error)
     @logger.error("failed", error: error)
-    assert_equal [["error", "too far", error], ["error", "failed", error], ["error", "failed", {error: error}]], @scope.records
+    said = @scope.records.map { |level, *rest| level == "error" ? rest : flunk }
+    assert_equal [["too far", error], ["failed", error], ["failed", {error: error}]], said
   end
 
   def test_messages_may_be_blocks_and_anything
@@ -38,6 +39,7 @@ class LoggerTest < Minitest::Test
     @logger.info({n: 1}, "fields first")
     @logger.info([1, 2])
     @logger.info(:done)
-    assert_equal [["info", "from a block"], ["info", "fields first", {n: 1}], ["info", "[1, 2]"], ["info", "done"]], @scope.records
+    said = @scope.records.map { |_level, *rest| rest }
+    assert_equal [["from a block"], ["fields first", {n: 1}], ["[1, 2]"], ["done"]], said
   end
 end

@@ -4,39 +4,30 @@ require_relative "support/helper"
 require_relative "support/fake_scope"
 
 class PrintingTest < Minitest::Test
-  CONFIG = %(def config = {type: "event", name: "A"}\n)
-
   def test_every_way_to_print_becomes_a_record_of_the_step
-    files = {"a.step.rb" => <<~'RUBY'}
-      def config = {type: "event", name: "A"}
-
-      def handler(input, context)
-        puts "puts", ["two", "lines"]
-        print "print", "ed\n"
-        p({a: 1}, :b)
-        $stdout << "shov" << "ed\n"
-        $stdout.printf("%s\n", "printf")
-        $stdout.write("wri", "te\n")
-        $stdout.syswrite("syswrite\n")
-        putc "c"
-        putc "\n"
-        puts
-        puts "  "
-        pp [1]
-        display
-        $stderr.puts "stderr"
-        warn "warn"
-        $stdout.flush
-        print "no end of line"
-      end
-
-      def display = $stdout.print("display\n")
+    files = {"a.step.rb" => step(<<~'RUBY')}
+      puts "puts", ["two", "lines"]
+      print "print", "ed\n"
+      p({a: 1}, :b)
+      $stdout << "shov" << "ed\n"
+      $stdout.printf("%s\n", "printf")
+      $stdout.write("wri", "te\n")
+      $stdout.syswrite("syswrite\n")
+      putc "c"
+      putc "\n"
+      puts
+      puts "  "
+      pp [1]
+      $stderr.puts "stderr"
+      warn "warn"
+      $stdout.flush
+      print "no end of line"
     RUBY
     Child.with(files) do |child|
       id = child.event("a")
       child.answer(id)
       said = child.logs.map { |record| record.values_at("source", "level", "message") }
-      out = ["puts", "two", "lines", "printed", "{:a=>1}", ":b", "shoved", "printf", "write", "syswrite", "c", "[1]", "display", "no end of line"]
+      out = %w[puts two lines printed {:a=>1} :b shoved printf write syswrite c [1]] << "no end of line"
       assert_equal out, said.filter_map { |source, _, message| message if source == "stdout" }
       assert_equal [%w[stderr warn stderr], %w[stderr warn warn]], said.select { |source, *| source == "stderr" }
       assert_equal ["info"], said.filter_map { |source, level, _| level if source == "stdout" }.uniq
@@ -45,15 +36,12 @@ class PrintingTest < Minitest::Test
   end
 
   def test_what_passes_by_the_language_arrives_on_stderr
-    files = {"a.step.rb" => <<~RUBY}
-      #{CONFIG}
-      def handler(input, context)
-        STDOUT.puts "to the constant"
-        IO.for_fd(1, autoclose: false).syswrite("to descriptor 1\\n")
-        system("echo printed by a child process")
-        system("cat", out: $stdout)
-        $stdin.read
-      end
+    files = {"a.step.rb" => step(<<~'RUBY')}
+      STDOUT.puts "to the constant"
+      IO.for_fd(1, autoclose: false).syswrite("to descriptor 1\n")
+      system("echo printed by a child process")
+      system("cat", out: $stdout)
+      $stdin.read
     RUBY
     Child.with(files) do |child|
       assert_equal "", child.value("a")
@@ -63,14 +51,14 @@ class PrintingTest < Minitest::Test
   end
 
   def test_prints_that_are_not_utf8_are_mended
-    Child.with({"a.step.rb" => "#{CONFIG}def handler(input, context)\n  puts \"\\xff\", 'é'.encode('ISO-8859-1'), 'ž'.b\nend"}) do |child|
+    Child.with({"a.step.rb" => step('puts "\xff", "é".encode("ISO-8859-1"), "ž".b')}) do |child|
       child.value("a")
       assert_equal ["\uFFFD", "é", "ž"], child.logs.map { |record| record["message"] }
     end
   end
 
   def test_children_do_not_inherit_the_wire
-    Child.with({"a.step.rb" => "#{CONFIG}def handler(input, context) = `ls -l /proc/self/fd`"}) do |child|
+    Child.with({"a.step.rb" => step("`ls -l /proc/self/fd`")}) do |child|
       listed = child.value("a")
       assert_includes listed, "/dev/null"
       child.wire.each { |pipe| refute_includes listed, "pipe:[#{pipe}]" }
@@ -78,45 +66,40 @@ class PrintingTest < Minitest::Test
   end
 
   def test_a_forked_child_does_not_use_the_wire
-    files = {"a.step.rb" => <<~RUBY}
-      #{CONFIG}
-      def handler(input, context)
-        in_block = fork do
-          puts "printed in a fork"
-          context.logger.info("logged in a fork")
-          begin
-            context.emit(topic: "t")
-          rescue StepweaveError => e
-            warn e.message
-          end
-          exit!(7)
+    files = {"a.step.rb" => step(<<~RUBY)}
+      in_block = fork do
+        puts "printed in a fork"
+        context.logger.info("logged in a fork")
+        begin
+          context.emit(topic: "t")
+        rescue StepweaveError => e
+          warn e.message
         end
-        first = Process.wait2(in_block).last.exitstatus
-        pid = fork
-        return "never seen" if pid.nil?
-
-        [first, Process.wait2(pid).last.exitstatus]
+        exit!(7)
       end
+      first = Process.wait2(in_block).last.exitstatus
+      pid = fork
+      return "never seen" if pid.nil?
+
+      [first, Process.wait2(pid).last.exitstatus]
     RUBY
     Child.with(files) do |child|
       assert_equal [7, 0], child.value("a")
       assert_equal({}, child.ask("ping", {}))
       assert_empty child.logs
-      assert_equal "printed in a fork\nlogged in a fork\na forked process cannot use the context of its parent\n", child.stderr
+      refusal = "a forked process cannot use the context of its parent"
+      assert_equal ["printed in a fork", "logged in a fork", refusal], child.stderr.lines(chomp: true)
     end
   end
 
   # Each call prints in four ways and carries up to 1 MB in and out; one stray byte would end the session.
   def test_four_hundred_printing_calls_with_large_payloads
-    files = {"a.step.rb" => <<~RUBY}
-      #{CONFIG}
-      def handler(input, context)
-        puts "call \#{input.n}"
-        STDOUT.syswrite("constant \#{input.n}\\n")
-        $stderr.print "error \#{input.n}\\n"
-        system("echo child \#{input.n}") if input.n % 20 == 0
-        {n: input.n, text: input.text.reverse}
-      end
+    files = {"a.step.rb" => step(<<~'RUBY')}
+      puts "call #{input.n}"
+      STDOUT.syswrite("constant #{input.n}\n")
+      $stderr.print "error #{input.n}\n"
+      system("echo child #{input.n}") if input.n % 20 == 0
+      {n: input.n, text: input.text.reverse}
     RUBY
     sizes = [10, 1_000, 70_000, 1_000_000]
     Child.with(files) do |child|

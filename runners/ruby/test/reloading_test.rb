@@ -4,12 +4,12 @@ require_relative "support/helper"
 require_relative "support/fake_scope"
 
 class ReloadingTest < Minitest::Test
-  STEP = "require_relative 'lib/greeting'\ndef config = {type: 'event', name: 'A'}\ndef handler(input, context) = [GREETING, 1]"
-  FILES = {"a.step.rb" => STEP, "b.step.rb" => "def config = {}\ndef handler(input, context) = 'b'", "lib/greeting.rb" => "GREETING = 'hello'"}.freeze
+  STEP = "require_relative 'lib/greeting'\n#{step("[GREETING, 1]")}"
+  FILES = {"a.step.rb" => STEP, "b.step.rb" => step("'b'"), "lib/greeting.rb" => "GREETING = 'hello'"}.freeze
 
   def test_an_edit_gives_a_new_revision_beside_the_old
     Child.with(FILES) do |child, project|
-      project.write("a.step.rb", STEP.sub(", 1]", ", 2]"))
+      project.write("a.step.rb", STEP.sub("1]", "2]"))
       assert_equal({"steps" => ["a"], "restart" => false}, changed(child, project, "a.step.rb"))
       child.load("a.step.rb", revision: 2)
       assert_equal [["hello", 2], ["hello", 1]], [child.value("a", revision: 2), child.value("a", revision: 1)]
@@ -36,8 +36,8 @@ class ReloadingTest < Minitest::Test
   end
 
   def test_a_helper_that_is_loaded_each_time_needs_no_new_process
-    files = {"a.step.rb" => "load File.join(__dir__, 'lib/rate.rb')\ndef config = {}\ndef handler(input, context) = $rate", "lib/rate.rb" => "$rate = 1"}
-    Child.with(files) do |child, project|
+    loads = "load File.join(__dir__, 'lib/rate.rb')\n#{step("$rate")}"
+    Child.with({"a.step.rb" => loads, "lib/rate.rb" => "$rate = 1"}) do |child, project|
       project.write("lib/rate.rb", "$rate = 2")
       assert_equal({"steps" => ["a"], "restart" => false}, changed(child, project, "lib/rate.rb"))
       child.load("a.step.rb", revision: 2)
@@ -54,7 +54,10 @@ class ReloadingTest < Minitest::Test
 
   def test_a_gemfile_asks_for_a_new_process
     Child.with(FILES.merge("Gemfile" => "")) do |child, project|
-      assert_equal [true, true], %w[Gemfile Gemfile.lock].map { |name| changed(child, project, name)["restart"] }
+      answer = {"steps" => %w[a b], "restart" => true}
+      assert_equal [answer, answer], %w[Gemfile Gemfile.lock].map { |name| changed(child, project, name) }
+      watched = child.load("b.step.rb", revision: 2)["watch"]
+      assert_equal %w[Gemfile Gemfile.lock b.step.rb].map { |name| project.path(name) }, watched
     end
   end
 
@@ -81,10 +84,11 @@ class ReloadingTest < Minitest::Test
   end
 
   def test_a_running_handler_finishes_on_the_old_code
-    Child.with({"a.step.rb" => "def config = {}\ndef handler(input, context) = [context.state.get('g', 'k'), helper]\ndef helper = 'old'"}) do |child, project|
+    waits = step("[context.state.get('g', 'k'), helper]")
+    Child.with({"a.step.rb" => "#{waits}def helper = 'old'"}) do |child, project|
       id = child.event("a")
       call = child.call
-      project.write("a.step.rb", "def config = {}\ndef helper = 'new'")
+      project.write("a.step.rb", "#{waits}def helper = 'new'")
       child.load("a.step.rb", revision: 2)
       assert_nil child.ask("unload", {"step" => "a", "revision" => 1})
       child.reply(call) { json(1) }

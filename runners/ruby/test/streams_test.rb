@@ -37,18 +37,20 @@ class StreamsTest < Minitest::Test
   def test_set_gives_the_stored_item_and_strips_the_mark
     @scope.answers = {"stream.set" => json({id: "a", text: "hi"})}
     assert_equal MARK, @board.set("g", "a", {"text" => "hi", "__motia" => MARK})["__motia"]
-    assert_equal ["stream.set", {"data" => json({text: "hi"}), "group" => "g", "id" => "a", "stream" => "board"}], @scope.calls.last
+    sent = {"data" => json({text: "hi"}), "group" => "g", "id" => "a", "stream" => "board"}
+    assert_equal ["stream.set", sent], @scope.calls.last
     @board.set("g", "a", text: "hi")
     assert_equal json({text: "hi"}), @scope.calls.last[1]["data"]
   end
 
   def test_update_delete_and_list
     @scope.answers = {
-      "stream.update" => json({id: "a"}), "stream.delete" => json({id: "a"}), "stream.list" => [["z", json({id: "z"})], ["a", json({id: "a"})]]
+      "stream.update" => json({id: "a"}), "stream.delete" => json({id: "a"}),
+      "stream.list" => [["z", json({id: "z"})], ["a", json({id: "a"})]]
     }
     assert_equal MARK, @board.update("g", "a", {op: "set", path: "text", value: "yo"})["__motia"]
     assert_equal MARK, @board.delete("g", "a")["__motia"]
-    assert_equal [%w[z a]] * 3, [@board.get_group("g"), @board.getGroup("g"), @board.list("g")].map { |items| items.map(&:id) }
+    %i[get_group getGroup list].each { |name| assert_equal %w[z a], @board.public_send(name, "g").map(&:id) }
     assert_equal MARK, @board.list("g").last["__motia"]
   end
 

@@ -51,7 +51,9 @@ class ValuesTest < Minitest::Test
 
   def test_no_payload_is_no_value
     assert_nil Values.decode(nil)
-    [[], ["json"], ["json", nil], [1, ""], "json"].each { |payload| assert_raises(StepweaveError) { Values.decode(payload) } }
+    [[], ["json"], ["json", nil], [1, ""], "json"].each do |payload|
+      assert_raises(StepweaveError) { Values.decode(payload) }
+    end
   end
 
   def test_what_cannot_be_written_is_named_by_its_path

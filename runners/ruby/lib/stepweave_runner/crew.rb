@@ -40,6 +40,7 @@ module StepweaveRunner
 
     def work
       @lock.synchronize { @coming = false }
+      @relieve.call
       # A handler is interrupted while it runs, and the thread not at all.
       Thread.handle_interrupt(Cancelled => :never) do
         loop do

@@ -15,7 +15,7 @@ end
 module StepweaveRunner
   # Raised in a handler whose invocation was cancelled. Not a StandardError, so that a plain
   # `rescue => error` does not swallow it.
-  class Cancelled < Exception # rubocop:disable Lint/InheritException
+  class Cancelled < Exception
     attr_reader :scope
 
     def initialize(scope)

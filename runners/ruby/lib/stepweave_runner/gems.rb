@@ -42,8 +42,10 @@ module StepweaveRunner
     # The file that decides which gems there are, or nil.
     def self.gemfile = @gemfile
 
-    # Whether the file decides which gems there are.
-    def self.decides?(path) = path == @gemfile || path == "#{@gemfile}.lock"
+    # The files that decide which gems there are.
+    def self.files = @gemfile ? [@gemfile, "#{@gemfile}.lock"] : []
+
+    def self.decides?(path) = files.include?(path)
 
     # Uses the project's Gemfile if there is one. What is wrong with it is told by `problem`, and not
     # raised: it is each step's to fail with, once somebody listens.

@@ -2,6 +2,7 @@
 
 require_relative "crew"
 require_relative "failure"
+require_relative "forks"
 require_relative "invocations"
 require_relative "loader"
 require_relative "logs"
@@ -53,7 +54,7 @@ module StepweaveRunner
       make_room
       Console.capture
       @connection.on_gone = -> { exit!(0) }
-      guard_forks
+      Forks.guard(@connection)
       @peer.serve(self)
       # After a shutdown there is time for what user code has asked for with at_exit.
       @stopping ? exit(0) : exit!(0)
@@ -65,7 +66,7 @@ module StepweaveRunner
     # Whether handlers run, which may have left frames to be flushed.
     def busy? = @ready && @invocations.any?
 
-    # Takes a request from the reader.
+    # Takes a request from the reader. Whatever is wrong with it, the reader goes on.
     def request(id, method, params)
       return first(id, method, params) unless @ready
 
@@ -77,6 +78,8 @@ module StepweaveRunner
       elsif method == "initialize" then refuse(id, "invalid_params", "initialize has been answered already")
       else refuse(id, "unknown_method", "the Ruby runner does not serve #{method}")
       end
+    rescue StandardError => e
+      refuse(id, "internal", "#{method}: #{e.message}")
     end
 
     # Takes a notification from the reader.
@@ -116,7 +119,7 @@ module StepweaveRunner
       refuse(id, e.code, e.message)
     rescue SystemExit => e
       leave(e)
-    rescue Exception => e # rubocop:disable Lint/RescueException
+    rescue Exception => e
       @peer.refuse(id, @failure.describe(e, "internal"))
     ensure
       # A child that a handler forked, and that came to the handler's end.
@@ -126,7 +129,7 @@ module StepweaveRunner
     # `initialize`
     def begin_session(params)
       need(params, INITIALIZE)
-      oldest, newest = params["protocol"]
+      oldest, newest = params["protocol"].map { |version| Integer(version) }
       unless PROTOCOL.between?(oldest, newest)
         message = "the orchestrator speaks protocol #{oldest} to #{newest}, this runner #{PROTOCOL} to #{PROTOCOL}"
         raise StepweaveError.new("unsupported_version", message)
@@ -156,7 +159,7 @@ module StepweaveRunner
 
     def load(params)
       @loader.load(params["step"], params["path"], params["revision"])
-    rescue Exception => e # rubocop:disable Lint/RescueException
+    rescue Exception => e
       raise Refused, @failure.describe_load(e, params["path"])
     end
 
@@ -177,7 +180,8 @@ module StepweaveRunner
     end
 
     def invocation?(params)
-      String === params["step"] && Integer === params["revision"] && Hash === params["input"] && KINDS.key?(params["kind"])
+      String === params["step"] && Integer === params["revision"] && Hash === params["input"] &&
+        KINDS.key?(params["kind"])
     end
 
     # Says what is wrong with it.
@@ -192,7 +196,7 @@ module StepweaveRunner
       Values.encode(step.authorize(params["kind"], input))
     rescue StepweaveError, Refused, SystemExit
       raise
-    rescue Exception => e # rubocop:disable Lint/RescueException
+    rescue Exception => e
       raise Refused, @failure.describe(e)
     end
 
@@ -222,21 +226,6 @@ module StepweaveRunner
     def make_room
       Array.new(40_000) { Object.new }
       nil
-    end
-
-    # The wire is not for children that a handler forks.
-    def guard_forks
-      connection = @connection
-      Process.singleton_class.prepend(Module.new do
-        define_method(:_fork) do
-          pid = super()
-          if pid.zero?
-            connection.abandon
-            ThreadGroup::Default.add(Thread.current)
-          end
-          pid
-        end
-      end)
     end
   end
 end

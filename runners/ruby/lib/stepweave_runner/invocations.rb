@@ -19,18 +19,17 @@ module StepweaveRunner
       @logs = logs
       @failure = failure
       @leave = leave
+      @running = {}
       @lock = Mutex.new
       @ended = ConditionVariable.new
-      @running = {}
+      @ending = false
     end
 
     def any? = !@running.empty?
 
     # Takes an invocation on, so that it can be cancelled from now on.
     def open(id)
-      scope = Scope.new(id, @peer, @logs)
-      @lock.synchronize { @running[id] = scope }
-      scope
+      @running[id] = Scope.new(id, @peer, @logs)
     end
 
     # Runs a step and answers.
@@ -46,7 +45,7 @@ module StepweaveRunner
     rescue SystemExit => e
       settle(scope)
       @leave.call(e) if scope.close
-    rescue Exception => e # rubocop:disable Lint/RescueException
+    rescue Exception => e
       error = @failure.describe(e)
     ensure
       finish(scope, error, result)
@@ -57,8 +56,7 @@ module StepweaveRunner
 
     # Stops an invocation if it still runs.
     def cancel(id, reason)
-      scope = @lock.synchronize { @running[id] }
-      return unless scope&.cancel(reason)
+      return unless @running[id]&.cancel(reason)
 
       @peer.refuse(id, {"code" => "cancelled", "message" => "the invocation was cancelled (#{reason})"})
     end
@@ -67,9 +65,10 @@ module StepweaveRunner
     def wind_up(grace_ms)
       deadline = now + grace_ms / 1000.0
       @lock.synchronize do
+        @ending = true
         @ended.wait(@lock, deadline - now) while any? && now < deadline
       end
-      @lock.synchronize { @running.keys }.each { |id| cancel(id, "shutdown") }
+      @running.keys.each { |id| cancel(id, "shutdown") }
     end
 
     private

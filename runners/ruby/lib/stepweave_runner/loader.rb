@@ -56,10 +56,11 @@ module StepweaveRunner
     # Which steps the files reach, and whether a new process is needed because what they held is
     # loaded for good.
     def changed(paths)
+      return {"steps" => @paths.keys, "restart" => true} if paths.any? { |path| Gems.decides?(path) }
+
       files = paths.map { |path| @imports.real(path) }
       steps = @paths.select { |_, path| @imports.reached_from(path).intersect?(files) }.keys
-      restart = files.any? { |file| $LOADED_FEATURES.include?(file) } || paths.any? { |path| Gems.decides?(path) }
-      {"steps" => steps, "restart" => restart}
+      {"steps" => steps, "restart" => files.any? { |file| $LOADED_FEATURES.include?(file) }}
     end
 
     # The step with this handle and revision, or with the newest one. Raises unknown_step or stale_revision.
@@ -81,7 +82,9 @@ module StepweaveRunner
       EVALUATE.call(definitions, source(path), path, 1)
       definitions
     rescue SystemExit => e
-      raise LoadFailed.new("the file called exit while it was loaded", path).tap { |failed| failed.set_backtrace(e.backtrace) }
+      failed = LoadFailed.new("the file called exit while it was loaded", path)
+      failed.set_backtrace(e.backtrace)
+      raise failed
     end
 
     def source(path)
@@ -92,9 +95,16 @@ module StepweaveRunner
 
     def describe(step)
       config, warnings = Schemas.convert(step.config)
-      watch = @imports.reached_from(step.path).filter_map { |file| @failure.within_root(file) }
-      watch << step.path unless watch.include?(step.path)
-      {"config" => Values.encode_json(config), "exports" => step.exports, "warnings" => warnings, "watch" => watch.sort}
+      {
+        "config" => Values.encode_json(config), "exports" => step.exports, "warnings" => warnings,
+        "watch" => watched(step.path)
+      }
+    end
+
+    # The project's files whose change reaches the step, as the orchestrator writes them.
+    def watched(path)
+      files = [*@imports.reached_from(path), *Gems.files].filter_map { |file| @failure.within_root(file) }
+      [path, *files].uniq.sort
     end
   end
 end

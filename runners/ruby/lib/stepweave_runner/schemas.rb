@@ -17,8 +17,10 @@ module StepweaveRunner
 
       def visit(value, path, warnings)
         case value
-        when Hash then value.to_h { |key, item| [key, visit(item, path.empty? ? key.to_s : "#{path}.#{key}", warnings)] }
-        when Array then value.each_with_index.map { |item, index| visit(item, "#{path}[#{index}]", warnings) }
+        when Hash
+          value.to_h { |key, item| [key, visit(item, path.empty? ? key.to_s : "#{path}.#{key}", warnings)] }
+        when Array
+          value.each_with_index.map { |item, index| visit(item, "#{path}[#{index}]", warnings) }
         else value.respond_to?(:json_schema) ? schema(value, path, warnings) : value
         end
       end

@@ -21,6 +21,7 @@ module StepweaveRunner
       @given = read_config
       @middleware = Array(value("middleware")).map { |function| callable(function) }
       @handler = constant(:HANDLER)
+      @has_handler = !@handler.nil? || defines?(:handler)
       @flows = Array(value("flows")).map(&:to_s).freeze
       @taken = taken
       @config = @given.reject { |key, _| ["middleware", *GUARDS, *AUTHENTICATORS].include?(key.to_s) }
@@ -35,7 +36,7 @@ module StepweaveRunner
       found
     end
 
-    def handler? = @handler || defines?(:handler)
+    def handler? = @has_handler
 
     # Runs the handler, in the middle of its middleware. A cron handler with one parameter takes the
     # context, any other the input.
@@ -78,8 +79,8 @@ module StepweaveRunner
       given = given.to_h if !given.nil? && !given.is_a?(Hash) && given.respond_to?(:to_h)
       return given if given.is_a?(Hash)
 
-      reason = given.nil? ? "the file has no config: define a method config that returns a hash" : "config must be a hash, but it is a #{given.class}"
-      raise LoadFailed.new(reason, @path)
+      none = "the file has no config: define a method config that returns a hash"
+      raise LoadFailed.new(given.nil? ? none : "config must be a hash, but it is a #{given.class}", @path)
     end
 
     # Each run has an object of its own for instance variables.

@@ -29,7 +29,7 @@ class Child
     Project.with(files) do |project|
       child = new(project, **options)
       begin
-        files.each_key { |path| child.load(path) if path.end_with?(".step.rb", ".stream.rb") } unless options[:handshake] == false
+        child.load_all(files.keys) unless options[:handshake] == false
         yield child, project
       ensure
         child.close
@@ -48,11 +48,16 @@ class Child
     ask("load", {"step" => step, "path" => @project.path(path), "revision" => revision})
   end
 
+  def load_all(paths)
+    paths.each { |path| load(path) if path.end_with?(".step.rb", ".stream.rb") }
+  end
+
   def handle(path) = File.basename(path)[/\A\w+/]
 
   # Invocations are begun here and end in `answer(id)`.
   def event(step, data = nil, revision: 1, attempt: 1)
-    invoke(step, "event", {"topic" => "t", "data" => ["json", JSON.generate(data).b], "event" => "e"}, revision, attempt)
+    input = {"topic" => "t", "data" => ["json", JSON.generate(data).b], "event" => "e"}
+    invoke(step, "event", input, revision, attempt)
   end
 
   def api(step, method: "GET", path: "/", query: {}, headers: {}, params: {}, body: nil)

@@ -2,6 +2,14 @@
 
 require "fileutils"
 
+# A step file whose handler has this body, beginning in line 3.
+def step(body)
+  "def config = {type: \"event\", name: \"A\"}\ndef handler(input, context)\n#{body.gsub(/^/, "  ")}\nend\n"
+end
+
+# The same for an API step.
+def api_step(body) = step(body).sub("event", "api")
+
 # A user's project in a temporary folder, from a table of paths and contents.
 class Project
   attr_reader :root
