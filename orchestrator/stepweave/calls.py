@@ -80,7 +80,7 @@ class Call:
         self.input = input
         self.span = span
         self.traceparent = span.traceparent
-        self.on_done = on_done
+        self.on_done: Callable[[Outcome], None] | None = on_done
         self.attempt = attempt
         self.deadline = deadline
         self.done = False
@@ -100,6 +100,10 @@ class Call:
 
     def finish(self, outcome: Outcome) -> None:
         """Report how the call ended; later reports are ignored."""
-        if not self.done:
+        on_done = self.on_done
+        if on_done is not None:
+            # Whoever waits for a call refers to it: letting go of them here frees all of it now
+            # instead of at the next collection, which would have every call to look at.
+            self.on_done = None
             self.done = True
-            self.on_done(outcome)
+            on_done(outcome)
