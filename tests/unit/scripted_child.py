@@ -1,8 +1,9 @@
 """A runner in a few lines, for faults that no real runner should have; its steps say what to do.
 
 Run as a program: speaks protocol 1 over stdin and stdout, synchronously. A step's handle is the
-behaviour: echo, die, hang (until cancelled), stuck (for ever), garbage, wrong_shape, twice,
-loud. With an argument it misbehaves at once: exit, silent, old.
+behaviour: echo, die, hang (until cancelled), stuck (for ever), garbage, wrong_shape, text, twice,
+loud. A step file that exists holds its config as JSON. With an argument it misbehaves at once:
+exit, silent, old.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from __future__ import annotations
 import os
 import sys
 import time
+from pathlib import Path
 from typing import Any
 
 import msgpack
@@ -56,6 +58,8 @@ def invoke(request_id: int, params: dict[str, Any]) -> None:
         os.write(1, b"\x00\x00\x00\x01\xc1")
     elif behaviour == "wrong_shape":
         send({"hello": "world"})
+    elif behaviour == "text":
+        os.write(1, b"a line that somebody printed\n")
     elif behaviour == "twice":
         send([1, request_id, None, None])
         send([1, request_id, None, None])
@@ -85,7 +89,9 @@ def main() -> None:
             data = {"file": params["path"], "line": 3}
             send([1, request_id, {"code": "load_failed", "message": "no", "data": data}, None])
         elif method == "load":
-            config = ["json", b'{"revision": %d}' % params["revision"]]
+            path = Path(params["path"])
+            text = path.read_bytes() if path.is_file() else b'{"revision": %d}' % params["revision"]
+            config = ["json", text]
             send([1, request_id, None, {"config": config, "exports": ["handler"]}])
         elif method == "invoke":
             invoke(request_id, params)

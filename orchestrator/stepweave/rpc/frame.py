@@ -13,6 +13,10 @@ __all__ = ["MAX_FRAME", "Decoder", "Oversized", "pack", "show"]
 MAX_FRAME = 16 * 1024 * 1024
 """The default limit of one frame in bytes; each side states its own in initialize."""
 
+# How msgpack begins an array of 3 or 4 values, in all its lengths.
+_ARRAYS = frozenset((0x93, 0x94, 0xDC, 0xDD))
+_HEAD = 256
+
 _packer = msgpack.Packer(autoreset=True)
 _unpackb = msgpack.unpackb
 
@@ -41,6 +45,14 @@ class Decoder:
         self._skip = 0
         self._head = Oversized(0, b"")
 
+    @property
+    def astray(self) -> bytes:
+        """The start of what is being skipped if that is no frame at all, such as printed text."""
+        head = self._head.head
+        if not self._skip or not head or head[0] in _ARRAYS:
+            return b""
+        return self._head.size.to_bytes(4, "big") + head
+
     def feed(self, data: bytes) -> list[Any]:
         """The values completed by `data`, in order.
 
@@ -50,6 +62,8 @@ class Decoder:
         """
         values: list[Any] = []
         if self._skip:
+            if not self._head.head:
+                self._head = self._head._replace(head=data[:_HEAD])
             taken = min(self._skip, len(data))
             self._skip -= taken
             if self._skip:
@@ -87,7 +101,7 @@ class Decoder:
     def _begin_skip(
         self, view: memoryview, start: int, end: int, size: int, values: list[Any]
     ) -> int:
-        head = Oversized(size, bytes(view[start : min(start + 256, end)]))
+        head = Oversized(size, bytes(view[start : min(start + _HEAD, end)]))
         available = end - start
         if available >= size:
             values.append(head)

@@ -158,6 +158,9 @@ class Peer:
                     "or [2, method, params]",
                     frame.show(value),
                 )
+        if astray := self._decoder.astray:
+            # The next frame would be looked for gigabytes later.
+            raise ProtocolError("what came is no frame", frame.show(astray))
 
     def close(self, error: BaseException) -> None:
         """End the connection: every open request is answered with `error`."""
