@@ -6,7 +6,7 @@ import asyncio
 import builtins
 import importlib
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from pathlib import Path
 from textwrap import dedent
 from typing import Any
@@ -15,8 +15,10 @@ import pytest
 
 from runners.python.tests.harness import Runner
 from stepweave_runner import modules, scope
+from stepweave_runner.context import Context
 
 Write = Callable[[Mapping[str, str]], Path]
+Run = Callable[[Callable[[Context, Any], Awaitable[None]]], None]
 
 
 @pytest.fixture
@@ -98,3 +100,17 @@ def new_scope() -> Callable[[], scope.Scope]:
         return scope.Scope(7, peer, "steps/a.step.py", trace, ["main"], {"attempt": 2})
 
     return new_scope
+
+
+@pytest.fixture
+def run(new_scope: Callable[[], scope.Scope]) -> Run:
+    """Runs a test with a context and the peer behind it."""
+
+    def run(test: Callable[[Context, Any], Awaitable[None]]) -> None:
+        async def main() -> None:
+            made = new_scope()
+            await test(Context(made), made.peer)
+
+        asyncio.run(main())
+
+    return run

@@ -2,20 +2,15 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
-import os
-import signal
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import pytest
-
-from runners.python.tests.harness import TRACE, Refused, Runner, payload, value
-from stepweave_runner import frames, msgpack
+from runners.python.tests.harness import Refused, Runner, payload, value
 
 Start = Callable[..., Runner]
+
 
 GATES = """
     config = {"type": "event", "name": "Gates"}
@@ -85,34 +80,6 @@ def test_calls_that_are_not_awaited_go_out_before_the_answer_through_a_small_win
     emitted = [value(params["data"]) for method, params in runner.asked]
     assert emitted == list(range(50))
     assert runner.order[-1] == ("answer", id)
-
-
-def test_a_cancelled_handler_takes_along_what_waits_for_the_window(start: Start) -> None:
-    runner = start(
-        {
-            "a.step.py": """
-                config = {"type": "event"}
-                async def handler(n, context):
-                    for i in range(n):
-                        context.emit("burst", i)
-            """
-        },
-        window=2,
-    )
-    runner.serve = runner.hold
-    id = runner.send_event("a.step.py", 10)
-    runner.until(lambda: len(runner.asked) == 2)
-
-    runner.notify("cancel", {"id": id, "reason": "timeout"})
-    with pytest.raises(Refused, match="cancelled"):
-        runner.wait(id)
-    runner.release({"event": "e"})
-
-    assert runner.request("ping", {}) == {}
-    assert len(runner.asked) == 2
-    runner.serve = runner.answer
-    runner.event("a.step.py", 3)
-    assert len(runner.asked) == 5
 
 
 def test_an_emit_that_fails_unawaited_is_a_warning_in_its_scope(start: Start) -> None:
@@ -249,99 +216,6 @@ def test_a_handler_has_a_current_task_from_its_first_line(start: Start) -> None:
     assert runner.event("a.step.py") is True
 
 
-CANCELLED = {
-    "awaits": ("async def", "await asyncio.sleep(1000)"),
-    "awaits a call": ("async def", "await context.state.get('g', 'k')"),
-    "loops": ("def", "forever()"),
-    "waits for a call": ("def", "context.state.get('g', 'k')"),
-    "tries a call again and again": ("def", "insist(context)"),
-}
-
-
-@pytest.mark.parametrize("how", CANCELLED)
-def test_a_cancelled_handler_ends_and_is_answered_once(how: str, start: Start) -> None:
-    kind, body = CANCELLED[how]
-    seen = ["for timeout"] if kind == "async def" else []
-    runner = start(
-        {
-            "a.step.py": f"""
-                config = {{"type": "event"}}
-                import asyncio
-                {kind} handler(data, context):
-                    print("started")
-                    try:
-                        {body}
-                    except asyncio.CancelledError as error:
-                        print("for", error)
-                        raise
-                    finally:
-                        print("cleaned up")
-                def forever():
-                    while True:
-                        pass
-                def insist(context):
-                    while True:
-                        try:
-                            context.state.get("g", "k")
-                        except Exception:
-                            pass
-            """
-        }
-    )
-    runner.serve = runner.hold
-    id = runner.send_event("a.step.py")
-    runner.until(lambda: runner.messages() == ["started"])
-
-    for cancelled in (id, id, 12345):
-        runner.notify("cancel", {"id": cancelled, "reason": "timeout"})
-
-    with pytest.raises(Refused, match=r"a\.step\.py was cancelled \(timeout\)") as refused:
-        runner.wait(id)
-    assert refused.value.code == "cancelled"
-    assert runner.messages() == ["started", *seen, "cleaned up"]
-    assert runner.request("ping", {}) == {}
-
-
-def test_a_handler_that_is_cancelled_before_it_begins_is_answered(start: Start) -> None:
-    for kind in ("async def", "def"):
-        step = f"config = {{'type': 'event'}}\n{kind} handler(data, context):\n    pass\n"
-        runner = start({"a.step.py": step})
-        invoke = {"step": "a.step.py", "revision": 1, "kind": "event", "attempt": 1}
-        given = {"topic": "t", "data": None, "event": "e"}
-        frames_ = [
-            [0, 100, "invoke", {**invoke, "input": given, "trace": TRACE}],
-            [2, "cancel", {"id": 100, "reason": "client"}],
-        ]
-
-        runner.write_raw(b"".join(frames.frame(msgpack.packb(frame)) for frame in frames_))
-
-        runner.until(lambda runner=runner: runner.answered(100))  # type: ignore[misc]
-        assert runner.request("ping", {}) == {}
-
-
-def test_a_result_that_is_quicker_than_its_cancel_is_the_answer(start: Start) -> None:
-    runner = start(
-        {
-            "a.step.py": """
-                config = {"type": "event"}
-                import asyncio
-                async def handler(data, context):
-                    context.emit("started")
-                    try:
-                        await asyncio.sleep(1000)
-                    except asyncio.CancelledError:
-                        return "whole"
-            """
-        }
-    )
-    id = runner.send_event("a.step.py")
-    runner.until(lambda: bool(runner.asked))
-
-    runner.notify("cancel", {"id": id, "reason": "client"})
-
-    assert value(runner.wait(id)) == "whole"
-
-
 def test_a_kept_context_fails_once_the_handler_has_finished(start: Start) -> None:
     runner = start(
         {
@@ -424,113 +298,6 @@ def test_an_edit_reaches_the_steps_that_import_the_file(start: Start, write: Any
     runner.release()
 
     assert value(runner.wait(running)) == "hello"
-
-
-def test_a_killed_runner_leaves_no_answer(start: Start) -> None:
-    runner = start({"a.step.py": GATES})
-    runner.serve = runner.hold
-    id = runner.send_event("a.step.py", "g")
-    runner.until(lambda: bool(runner.asked))
-
-    os.kill(runner.process.pid, signal.SIGKILL)
-
-    with pytest.raises(EOFError):
-        runner.wait(id)
-
-
-PRINTS = """
-    config = {"type": "event"}
-    import hashlib, logging, os, subprocess, sys
-    logging.basicConfig(level=logging.INFO)
-    async def handler(data, context):
-        n, blob = data["n"], data["blob"]
-        print("print", n)
-        sys.stdout.buffer.write(f"buffer {n}\\n".encode())
-        sys.__stdout__.write(f"original {n}\\n")
-        sys.stderr.write(f"stderr {n}\\n")
-        logging.info("logging %d", n)
-        os.write(1, f"descriptor {n}\\n".encode())
-        if n % 50 == 0:
-            subprocess.run(["echo", f"child {n}"], check=True)
-        await context.state.set("g", str(n), blob)
-        return {"n": n, "sum": hashlib.sha256(blob.encode()).hexdigest(), "blob": blob}
-"""
-SIZES = (0, 100, 5_000, 70_000, 1_000_000)
-
-
-def test_four_hundred_calls_that_print_in_every_way_lose_nothing(start: Start) -> None:
-    runner = start({"a.step.py": PRINTS})
-    blobs = ["žluť"[n % 4] * (SIZES[n % len(SIZES)] // (1 + n % 3)) for n in range(400)]
-    open_: list[tuple[int, int]] = []
-
-    def check() -> None:
-        n, id = open_.pop(0)
-        result = value(runner.wait(id))
-        assert result["n"] == n and result["blob"] == blobs[n]
-        assert result["sum"] == hashlib.sha256(blobs[n].encode()).hexdigest()
-        assert value(runner.state.pop(("g", str(n)))) == blobs[n]
-        said = {(record["source"], record["level"]): [] for record in runner.logs}  # type: ignore[var-annotated]
-        for record in runner.logs:
-            if record.get("scope") == id:
-                said[record["source"], record["level"]].append(record["message"])
-        assert said["stdout", "info"] == [f"print {n}", f"buffer {n}", f"original {n}"]
-        assert said["stderr", "warn"] == [f"stderr {n}"]
-        assert said["logger", "info"] == [f"logging {n}"]
-
-    for n in range(400):
-        open_.append((n, runner.send_event("a.step.py", {"n": n, "blob": blobs[n]})))
-        if len(open_) > 16:
-            check()
-    while open_:
-        check()
-
-    expected = {f"descriptor {n}" for n in range(400)} | {f"child {n}" for n in range(0, 400, 50)}
-    runner.until(lambda: expected <= set(runner.lines))
-    assert runner.request("ping", {}) == {}
-
-
-def test_printing_while_loading_and_in_threads_of_nobody_goes_to_stderr(start: Start) -> None:
-    runner = start(
-        {
-            "a.step.py": """
-                print("loading")
-                import threading
-                config = {"type": "event"}
-                async def handler(data, context):
-                    thread = threading.Thread(target=print, args=("nobody's",))
-                    thread.start()
-                    thread.join()
-            """
-        }
-    )
-
-    runner.event("a.step.py")
-
-    runner.until(lambda: {"loading", "nobody's"} <= set(runner.lines))
-    assert runner.logs == []
-
-
-def test_processes_that_a_step_forks_and_spawns_leave_the_wire_alone(start: Start) -> None:
-    runner = start(
-        {
-            "a.step.py": """
-                config = {"type": "event"}
-                import multiprocessing, os
-                from services.work import double
-                def handler(data, context):
-                    results = []
-                    for method in ("fork", "spawn"):
-                        with multiprocessing.get_context(method).Pool(1) as pool:
-                            results += pool.map(double, [data])
-                    return results
-            """,
-            "services/work.py": "def double(n):\n    print('working')\n    return 2 * n\n",
-        }
-    )
-
-    assert runner.event("a.step.py", 4) == [8, 8]
-    runner.until(lambda: runner.lines.count("working") == 2)
-    assert runner.messages() == []
 
 
 def test_a_group_of_the_state_serves_both_ways_of_reading(start: Start) -> None:
