@@ -8,7 +8,7 @@ import contextlib
 import pytest
 
 from tests.flows.harness import Running
-from tests.http.wire import Answer, ask, connect, request
+from tests.http.wire import Answer, Wire, ask, connect, request
 
 pytestmark = pytest.mark.anyio
 
@@ -172,7 +172,8 @@ async def test_what_is_not_http_is_a_400_and_the_end(running: Running, data: byt
 
     assert [answer.status for answer in answers] == [400]
     assert answers[0].get("connection") == "close"
-    assert b"Traceback" not in answers[0].body
+    assert answers[0].get("x-trace-id")
+    assert answers[0].json() == {"error": "this is no HTTP request that can be read"}
     await alive(running)
 
 
@@ -184,6 +185,57 @@ async def test_good_requests_before_a_bad_one_are_not_forgotten(running: Running
         assert (await wire.answer()).status == 400
         assert await wire.closed() == b""
     await alive(running)
+
+
+async def test_noise_after_a_request_is_not_taken_for_its_answer(running: Running) -> None:
+    async with connect(running) as wire:
+        await wire.send(
+            request("POST", "/slow", JSON, body=b'{"id":"noise"}') + b"NONSENSE\r\n\r\n"
+        )
+        assert await wire.closed() == b""
+    await ask(running, "POST", "/go/noise")
+    await alive(running)
+
+
+@pytest.mark.parametrize(
+    ("begin", "more"),
+    [
+        (b"GET /pets/7 HTTP/1.1\r\nhost: x\r\na: ", b"x" * 10_000),
+        (b"GET /pets/7 HTTP/1.1\r\nhost: x\r\n", b"a: b\r\n" * 1000),
+        (b"GET /pets/7 HTTP/1.1\r\nhost: x\r\n", b"x" * 10_000),
+        (b"GET /", b"pets/" * 2000),
+        (b"GET /pets/7?", b"a=b&" * 2000),
+    ],
+)
+async def test_a_head_without_end_is_a_431_and_the_end(
+    running: Running, begin: bytes, more: bytes
+) -> None:
+    async with connect(running) as wire:
+        await wire.send(begin)
+        sending = asyncio.create_task(send_without_end(wire, more))
+        try:
+            answer = await wire.answer()
+            assert (answer.status, answer.get("connection")) == (431, "close")
+            assert answer.json()["error"].startswith("the headers are over the limit of ")
+        except ConnectionError:
+            pass  # the system threw the answer away, as what we sent was not read
+        await sending
+    await alive(running)
+
+
+async def send_without_end(wire: Wire, more: bytes) -> None:
+    """Send until the server hangs up, at most 20 MB."""
+    for _ in range(20_000_000 // len(more)):
+        if not await wire.send(more):
+            return
+    raise AssertionError("the server took 20 MB of a head")
+
+
+async def test_a_large_head_that_ends_is_read(running: Running) -> None:
+    cookie = "a=" + "x" * 30_000
+    for _ in range(3):
+        answer = await ask(running, "POST", "/python/echo", ("cookie", cookie), ("x-a", cookie))
+        assert answer.json()["headers"]["cookie"] == cookie
 
 
 # --- half requests

@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import json
 from collections.abc import AsyncIterator
-from typing import Any, NamedTuple, Self
+from typing import Any, NamedTuple
 
 from tests.flows.harness import LIMIT_S, Running
 
@@ -45,12 +45,14 @@ class Wire:
         self._reader = reader
         self._writer = writer
 
-    async def send(self, data: bytes) -> Self:
-        """Write bytes as they are; that the server hangs up meanwhile is no error."""
+    async def send(self, data: bytes) -> bool:
+        """Write bytes as they are; whether the server still takes any."""
         self._writer.write(data)
-        with contextlib.suppress(ConnectionError):
+        try:
             await self._writer.drain()
-        return self
+        except ConnectionError:
+            return False
+        return not self._writer.is_closing()
 
     async def answer(self, *, to_head: bool = False) -> Answer:
         """The next answer, all of it. Raises EOFError when the server closes before one began."""
