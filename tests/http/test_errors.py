@@ -43,6 +43,23 @@ FILES = {
           deeper
         end
         """,
+    "steps/big.step.py": """
+        config = {"type": "api", "name": "BigPython", "method": "GET", "path": "/python/big"}
+
+        async def handler(req, context):
+            return {"status": 200, "body": "x" * 2_000_000}
+        """,
+    "steps/big.step.js": """
+        exports.config = {
+          type: 'api', name: 'BigJavaScript', method: 'GET', path: '/javascript/big',
+        }
+        exports.handler = async () => ({ status: 200, body: 'x'.repeat(2_000_000) })
+        """,
+    "steps/big.step.rb": """
+        def config = { type: "api", name: "BigRuby", method: "GET", path: "/ruby/big" }
+
+        def handler(_req, _context) = { status: 200, body: "x" * 2_000_000 }
+        """,
     "steps/broken.step.py": """
         config = {"type": "api", "name": "Broken", "method": "GET", "path": "/broken"
         """,
@@ -52,7 +69,8 @@ TYPES = {"python": "LookupError", "javascript": "RangeError", "ruby": "IndexErro
 
 @pytest.fixture(scope="module")
 async def production(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Running]:
-    async with start(tmp_path_factory.mktemp("start"), FILES, mode="start") as it:
+    root = tmp_path_factory.mktemp("start")
+    async with start(root, FILES, mode="start", STEPWEAVE_SERVER_MAX_BODY="1000") as it:
         yield it
 
 
@@ -101,3 +119,16 @@ async def test_a_step_that_does_not_load_has_no_route(
     for running in (production, development):
         assert (await ask(running, "GET", "/broken")).status == 404
         assert (await ask(running, "GET", "/python")).status == 500
+
+
+@pytest.mark.parametrize("language", TYPES)
+async def test_an_answer_over_the_limit_is_the_handlers_fault_and_not_the_clients(
+    production: Running, language: str
+) -> None:
+    answer = await ask(production, "GET", f"/{language}/big")
+
+    trace = answer.get("x-trace-id")
+    assert answer.status == 500
+    assert answer.json() == {"error": "Internal server error", "traceId": trace}
+    (record,) = [r for r in production.records if r.trace_id == trace and r.level == "error"]
+    assert "a frame of 2000" in record.message

@@ -161,7 +161,7 @@ class ApiSteps:
             reply = error_reply(503, text, traceId=trace_id)
             reply.head.append((b"retry-after", b"1"))
             return reply
-        if code == "too_large":
+        if code == "too_large" and call.runner is None:
             return error_reply(413, message, traceId=trace_id)
         return self._fault(step, call, error)
 
