@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from stepweave.steps.issues import Issue, dotted
+from stepweave.steps.keywords import is_json_schema
 from stepweave.steps.schema import SchemaError, Validator
 from stepweave.steps.shorthand import to_json_schema
 
@@ -287,7 +288,7 @@ WORDS = st.sampled_from(
 def test_any_words_can_be_read_as_types(fields: dict[str, str]) -> None:
     made, issues = to_json_schema(fields, required=True)
 
-    if not issues:
+    if not issues and not is_json_schema(fields):  # {"$ref": "string"} is one, and a wrong one
         assert made is not None
         Validator(made).compiled()
 
