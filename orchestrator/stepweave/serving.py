@@ -80,4 +80,6 @@ def url_of(listener: socket.socket) -> str:
     host, port = listener.getsockname()[:2]
     if host in ("0.0.0.0", "127.0.0.1", "::", "::1"):
         host = "localhost"
+    elif ":" in host:
+        host = f"[{host}]"
     return f"http://{host}:{port}"

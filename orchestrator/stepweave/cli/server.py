@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Literal
 
 import stepweave
-from stepweave.cli import options
+from stepweave.cli import options, presence
 from stepweave.cli.banner import Facts, banner
 from stepweave.cli.changes import changes
 from stepweave.console import Console
@@ -66,13 +66,17 @@ class _Run:
             async with Orchestrator(self.project, self.mode, self.hub) as orchestrator:
                 with self._signals(orchestrator):
                     orchestrator.on_reload = self._reloaded
-                    await orchestrator.serve(
-                        listener, lambda url: self._ready(orchestrator, url, notes)
-                    )
+                    try:
+                        await orchestrator.serve(
+                            listener, lambda url: self._ready(orchestrator, url, notes)
+                        )
+                    finally:
+                        presence.withdraw(self.project.storage)
         return 0
 
     def _ready(self, orchestrator: Orchestrator, url: str, notes: list[str]) -> None:
         self.registry = orchestrator.registry
+        presence.announce(self.project.storage, url)
         if self.args.json_logs:
             self.hub.log("info", "ready", url=url, steps=len(self.registry.steps))
             self._log_problems(Registry(), self.registry)

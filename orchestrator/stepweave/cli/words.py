@@ -14,9 +14,9 @@ def language(name: str) -> str:
     return _LANGUAGES.get(name, name.capitalize())
 
 
-def plural(count: int, noun: str) -> str:
-    """ "1 step", "2 steps"."""
-    return f"{count} {noun}{'' if count == 1 else 's'}"
+def plural(count: int, noun: str, many: str | None = None) -> str:
+    """ "1 step", "2 steps"; `many` is a plural that takes more than an s."""
+    return f"{count} {noun if count == 1 else many or noun + 's'}"
 
 
 def size(count: int) -> str:

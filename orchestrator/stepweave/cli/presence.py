@@ -1,0 +1,59 @@
+"""How commands find the server that runs a project: `server.json` in its storage folder."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+from pathlib import Path
+from typing import NamedTuple
+
+__all__ = ["Presence", "announce", "find", "withdraw"]
+
+_FILE = "server.json"
+
+
+class Presence(NamedTuple):
+    """A server: where it answers, and the number of its process."""
+
+    url: str
+    pid: int
+
+
+def announce(folder: Path, url: str) -> None:
+    """Say that this process serves the project; readers see all of it or nothing.
+
+    On a full disk it stays unsaid: commands then say that the project is in use.
+    """
+    beside = folder / f"{_FILE}.new"
+    with contextlib.suppress(OSError):
+        beside.write_text(json.dumps({"url": url, "pid": os.getpid()}) + "\n", "utf-8")
+        beside.replace(folder / _FILE)
+
+
+def withdraw(folder: Path) -> None:
+    """Say that it no longer does."""
+    with contextlib.suppress(OSError):
+        (folder / _FILE).unlink()
+
+
+def find(folder: Path) -> Presence | None:
+    """The server that runs the project, None if there is none or its process is gone."""
+    try:
+        found = json.loads((folder / _FILE).read_text("utf-8"))
+        presence = Presence(str(found["url"]), int(found["pid"]))
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+    return presence if _lives(presence.pid) else None
+
+
+def _lives(pid: int) -> bool:
+    if pid <= 0:
+        return False
+    try:
+        os.kill(pid, 0)
+    except PermissionError:
+        return True
+    except (OSError, OverflowError):
+        return False
+    return True

@@ -1,0 +1,306 @@
+"""`events` and `state` on a project that no server runs, and how they find one that does."""
+
+from __future__ import annotations
+
+import asyncio
+import fcntl
+import json
+import os
+import socket
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import orjson
+import pytest
+
+from stepweave import cli, serving
+from stepweave.cli import presence
+from stepweave.cli.table import table
+from stepweave.engine.store.contract import Bury, PutEvent, StateSet
+from stepweave.engine.store.sqlite import SqliteStore
+from stepweave.payload import encode
+
+ERROR = {
+    "code": "handler_failed",
+    "type": "ValueError",
+    "message": "no\nmoney\x1b[31m",
+    "frames": [{"file": "steps/pay.step.py", "line": 3, "function": "handler"}],
+}
+
+
+class Desk:
+    """A project's folder, and what the last command said."""
+
+    def __init__(self, root: Path, capsys: pytest.CaptureFixture[str]) -> None:
+        self.root = root
+        self.storage = root / ".stepweave"
+        self._capsys = capsys
+        self.out = self.err = ""
+
+    def run(self, *words: str) -> int:
+        code = cli.main([*words, "--dir", str(self.root)])
+        self.out, self.err = self._capsys.readouterr()
+        return code
+
+    def json(self, *words: str) -> Any:
+        assert self.run(*words, "--json") == 0, self.err
+        return json.loads(self.out)
+
+    def apply(self, *operations: Any) -> None:
+        async def apply() -> None:
+            store = SqliteStore(self.storage)
+            await store.apply(operations)
+            await store.close()
+
+        asyncio.run(apply())
+
+    def bury(self, *steps: str) -> None:
+        """Make a dead letter for each of the steps."""
+        for n, step in enumerate(steps, 1):
+            put = PutEvent(n, "order", encode({"n": n}), "00-7-8-01", "Shop", 5, None, None,
+                           ((step, 0),))  # fmt: skip
+            self.apply(put, Bury(n, step, 4, "error", orjson.dumps(ERROR), 8, True))
+
+    def waiting(self) -> list[Any]:
+        """The data of what is to be delivered."""
+        found: list[Any] = []
+
+        async def read() -> None:
+            store = SqliteStore(self.storage)
+            for each in list(store.waiting()):
+                store.event(each.event, lambda error, event: found.append(event.data))
+            await store.close()
+
+        asyncio.run(read())
+        return found
+
+
+@pytest.fixture
+def desk(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Desk:
+    (tmp_path / "steps").mkdir()
+    return Desk(tmp_path, capsys)
+
+
+# --- events
+
+
+def test_dead_letters_are_listed_on_one_line_each(desk: Desk) -> None:
+    desk.bury("Pay", "Ship")
+
+    assert desk.run("events", "dead") == 0
+    head, second, first = desk.out.splitlines()
+    assert head.split() == ["ID", "DIED", "STEP", "TOPIC", "AFTER", "ERROR"]
+    assert second.startswith("2 ") and first.startswith("1 ")
+    assert "Pay   order  4 tries  no money\\x1b[31m" in first
+    assert desk.err == ""
+
+    assert desk.run("events", "dead", "--limit", "1") == 0
+    assert len(desk.out.splitlines()) == 2 and "--before 2" in desk.err
+    assert [it["id"] for it in desk.json("events", "dead", "--before", "2")["dead"]] == [1]
+
+
+def test_no_dead_letters_are_said_to_be_none(desk: Desk) -> None:
+    assert desk.run("events", "dead") == 0
+    assert (desk.out, desk.err) == ("", "there are no dead letters\n")
+    assert desk.json("events", "dead") == {"dead": [], "next": None}
+
+
+def test_a_dead_letter_is_shown_with_its_place_and_data(desk: Desk) -> None:
+    desk.bury("Pay")
+
+    assert desk.run("events", "show", "1") == 0
+    lines = desk.out.splitlines()
+    assert lines[0] == "dead letter 1"
+    assert "  topic   order, emitted by Shop" in lines
+    assert "    at steps/pay.step.py:3 in handler" in lines
+    assert lines[-4:] == ["data (object, 7 B)", "{", '  "n": 1', "}"]
+    assert "\x1b" not in desk.out
+    assert desk.json("events", "show", "1")["error"] == ERROR
+
+
+def test_what_is_retried_waits_for_the_next_start(desk: Desk) -> None:
+    desk.bury("Pay", "Pay")
+
+    assert desk.run("events", "retry", "1", "2", "--data", '{"n": 9}') == 0
+    assert desk.out.startswith("dead letter 1 waits for the next start as event ")
+    assert desk.waiting() == [encode({"n": 9})] * 2
+
+
+def test_a_letter_that_is_not_there_does_not_keep_the_others(desk: Desk) -> None:
+    desk.bury("Pay", "Pay")
+
+    assert desk.run("events", "retry", "7", "1", "--json") == 1
+    assert list(json.loads(desk.out)) == ["1"]
+    assert desk.err == "stepweave: there is no dead letter 7\n"
+    assert desk.run("events", "discard", "7", "2") == 1
+    assert desk.out == "dead letter 2 discarded\n"
+    assert desk.run("events", "show", "2") == 1
+    assert desk.waiting() == [encode({"n": 1})]
+
+
+def test_all_or_those_of_one_step_are_taken(desk: Desk) -> None:
+    desk.bury("Pay", "Ship", "Pay")
+
+    assert desk.run("events", "retry", "--all", "--step", "Pay") == 0
+    assert desk.out == "2 dead letters wait for the next start\n"
+    assert desk.run("events", "discard", "--all") == 0
+    assert desk.out == "1 dead letter discarded\n"
+    assert desk.json("events", "retry", "--all") == {"retried": 0}
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["events"],
+        ["events", "bury"],
+        ["events", "show"],
+        ["events", "show", "x"],
+        ["events", "show", ""],
+        ["events", "show", "9" * 40],
+        ["events", "dead", "--limit", "0"],
+        ["events", "dead", "--before", "-1"],
+        ["events", "retry"],
+        ["events", "retry", "1", "--all"],
+        ["events", "retry", "1", "--step", "Pay"],
+        ["events", "retry", "1", "--data", "{"],
+        ["events", "retry", "--all", "--data", "1"],
+        ["events", "discard"],
+        ["state"],
+        ["state", "list"],
+        ["state", "list", "g", "--limit", "x"],
+        ["state", "list", "\udcff"],
+        ["state", "get", "g"],
+        ["state", "set", "g", "k", "text"],
+    ],
+)
+def test_what_is_asked_for_wrongly_changes_nothing(desk: Desk, words: list[str]) -> None:
+    desk.bury("Pay")
+
+    assert desk.run(*words) == 2
+    assert desk.err
+    assert desk.waiting() == []
+    assert len(desk.json("events", "dead")["dead"]) == 1
+
+
+@pytest.mark.parametrize("name", ["events", "state"])
+def test_every_subcommand_explains_itself_with_examples(
+    name: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert cli.main([name, "--help"]) == 0
+    text = capsys.readouterr().out
+    words = {line.split()[2] for line in text.split("examples:\n")[1].splitlines()}
+    assert len(words) >= 4
+    for word in words:
+        assert cli.main([name, word, "--help"]) == 0
+        help = capsys.readouterr().out
+        assert f"examples:\n  stepweave {name} {word}" in help and "--json" in help
+
+
+# --- state
+
+
+def test_values_are_set_read_listed_and_deleted(desk: Desk) -> None:
+    assert desk.run("state", "set", "a/b", "k k", '{"x": [1, 12345678901234567890123]}') == 0
+    assert desk.out == '"k k" of "a/b" is set\n'
+    assert desk.run("state", "get", "a/b", "k k") == 0
+    assert json.loads(desk.out) == {"x": [1, 12345678901234567890123]}
+    assert desk.json("state", "get", "a/b", "k k")["type"] == "object"
+
+    assert desk.run("state", "groups") == 0
+    assert [line.split() for line in desk.out.splitlines()] == [
+        ["GROUP", "KEYS", "SIZE"], ["a/b", "1", "35", "B"],
+    ]  # fmt: skip
+    assert desk.run("state", "list", "a/b") == 0
+    assert desk.out.splitlines()[1] == 'k k  object  35 B  {"x": [1, 12345678901234567890123]}'
+
+    assert desk.run("state", "delete", "a/b", "k k") == 0
+    assert desk.run("state", "get", "a/b", "k k") == 1
+    assert desk.err == 'stepweave: the group "a/b" has no key "k k"\n'
+
+
+def test_a_group_is_listed_in_pages_and_deleted(desk: Desk) -> None:
+    desk.apply(*(StateSet("g", key, encode("x" * 20_000)) for key in ("a", "b", "c d")))
+
+    assert desk.run("state", "list", "g", "--limit", "2") == 0
+    _head, *rows = desk.out.splitlines()
+    assert [row.split()[0] for row in rows] == ["a", "b"]
+    assert all(len(row) < 110 and row.endswith("…") for row in rows)
+    assert desk.err == "there may be more: --after b\n"
+    assert [it["key"] for it in desk.json("state", "list", "g", "--after", "b")["values"]] == [
+        "c d"
+    ]
+    assert desk.run("state", "delete", "g") == 0
+    assert desk.out == '3 values of "g" deleted\n'
+    assert desk.run("state", "list", "g") == 0
+    assert desk.err == 'there is nothing in the group "g"\n'
+
+
+def test_a_table_has_columns_and_one_line_a_row() -> None:
+    text = table(("A", "BB"), [("one\ntwo", "x" * 100), ("", "\x07")])
+
+    assert text == f"A        BB\none two  {'x' * 71}…\n         \\x07\n"
+
+
+# --- which server
+
+
+def dead_pid() -> int:
+    with subprocess.Popen([sys.executable, "-c", ""]) as process:
+        process.wait()
+    return process.pid
+
+
+def test_a_server_is_found_while_its_process_lives(tmp_path: Path) -> None:
+    assert presence.find(tmp_path) is None
+    presence.announce(tmp_path, "http://localhost:1")
+    assert presence.find(tmp_path) == ("http://localhost:1", os.getpid())
+    assert [file.name for file in tmp_path.iterdir()] == ["server.json"]
+    presence.withdraw(tmp_path)
+    presence.withdraw(tmp_path)
+    assert presence.find(tmp_path) is None
+
+
+@pytest.mark.parametrize("text", ["", "{", "[]", "7", "{}", '{"url": "http://x", "pid": "x"}',
+                                  '{"url": "http://x", "pid": 0}'])  # fmt: skip
+def test_a_broken_note_is_no_server(tmp_path: Path, text: str) -> None:
+    (tmp_path / "server.json").write_text(text)
+
+    assert presence.find(tmp_path) is None
+
+
+def test_what_a_killed_server_left_is_passed_over(desk: Desk) -> None:
+    desk.bury("Pay")
+    for pid in (dead_pid(), os.getpid()):  # the second: the number went to another process
+        with socket.socket() as nobody:
+            nobody.bind(("127.0.0.1", 0))
+            url = f"http://localhost:{nobody.getsockname()[1]}"
+            note = json.dumps({"url": url, "pid": pid})
+            (desk.storage / "server.json").write_text(note)
+            assert [it["id"] for it in desk.json("events", "dead")["dead"]] == [1]
+
+
+def test_data_that_another_holds_is_left_alone(desk: Desk) -> None:
+    desk.bury("Pay")
+    with (desk.storage / "lock").open("r+") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        assert desk.run("events", "dead") == 1
+    assert "another Stepweave" in desk.err and "stop it first" in desk.err
+
+
+def test_a_folder_without_a_project_is_a_usage_error(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for words in (["events", "dead"], ["state", "groups"]):
+        assert cli.main([*words, "--dir", str(tmp_path)]) == 2
+        assert "holds no project" in capsys.readouterr().err
+
+
+def test_an_address_of_version_6_has_brackets_in_its_url() -> None:
+    class Listener:
+        def getsockname(self) -> tuple[str, int]:
+            return ("fd00::1", 80)
+
+    listener: Any = Listener()
+    assert serving.url_of(listener) == "http://[fd00::1]:80"
