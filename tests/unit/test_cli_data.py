@@ -120,6 +120,17 @@ def test_a_dead_letter_is_shown_with_its_place_and_data(desk: Desk) -> None:
     assert desk.json("events", "show", "1")["error"] == ERROR
 
 
+def test_an_error_outside_the_project_is_shown_with_its_stack(desk: Desk) -> None:
+    error = orjson.dumps({"message": "no money", "frames": [], "trace": "no money\n  at lib.js:1"})
+    put = PutEvent(1, "order", None, "00-7-8-01", "Shop", 5, "eu", None, (("Pay", 0),))
+    desk.apply(put, Bury(1, "Pay", 1, "error", error, 8, True))
+
+    assert desk.run("events", "show", "1") == 0
+    lines = desk.out.splitlines()
+    assert "  group   eu" in lines
+    assert lines[-5:] == ["no money", "no money", "  at lib.js:1", "", "no data"]
+
+
 def test_what_is_retried_waits_for_the_next_start(desk: Desk) -> None:
     desk.bury("Pay", "Pay")
 

@@ -354,5 +354,17 @@ async def test_a_value_that_is_no_json_or_too_long_is_refused(
     assert await api.store.state_page("g", None, 9, 9) == []
 
 
+async def test_every_path_is_documented(api: Api) -> None:
+    text = (Path(__file__).parents[2] / "docs" / "operating.md").read_text("utf-8")
+    part = text.split("\n## JSON API\n")[1].split("\n## ")[0]
+    letters = Letters(api.store, recorder(api.store))
+    paths = [route.path for route in manage.routes(letters, Browser(api.store), MAX_BODY)]
+
+    told = [
+        path.removeprefix(manage.ROOT).replace("{names:path}", "{group}/{key}") for path in paths
+    ]
+    assert [path for path in told if f"`{path}" not in part] == []
+
+
 def _quoted(name: str) -> str:
     return "".join(f"%{byte:02X}" for byte in name.encode())

@@ -196,7 +196,10 @@ def _story(letter: dict[str, Any]) -> Iterator[str]:
     yield ""
     kind = f"{error['type']}: " if error.get("type") else ""
     yield plain(f"{kind}{error.get('message', '')}")
-    for frame in error.get("frames") or ():
+    frames = error.get("frames") or ()
+    if not frames and error.get("trace"):
+        yield plain(str(error["trace"]).rstrip())
+    for frame in frames:
         place = f"{frame.get('file')}:{frame.get('line')}"
         yield plain(f"    at {place} in {frame.get('function') or '(top level)'}")
     yield ""
