@@ -238,3 +238,15 @@ async def test_a_step_for_the_root_wins_over_the_page(
         page = await ask(it, "GET", "/_stepweave")
         assert page.status == 200
         assert b"Hello" in page.body
+
+
+async def test_the_page_is_there_beside_a_step_that_only_posts_to_the_root(
+    tmp_path_factory: pytest.TempPathFactory,
+) -> None:
+    home = HELLO.replace("/hello", "/").replace('"GET"', '"POST"')
+    async with start(
+        tmp_path_factory.mktemp("root"), {"steps/home.step.py": home}, mode="dev"
+    ) as it:
+        assert (await ask(it, "POST", "/")).body == b"hello"
+        assert b"Hello" in (await ask(it, "GET", "/")).body
+        assert (await ask(it, "PUT", "/")).status == 405

@@ -291,3 +291,10 @@ async def test_what_is_left_of_a_refused_body_is_no_request(running: Running) ->
         await wire.send(request("POST", "/python/echo", body=body) + request("GET", "/pets/7"))
         assert (await wire.answer()).status == 413
         assert (await wire.answer()).json()["step"] == "pet"
+
+
+async def test_a_packed_body_is_refused_with_what_to_do(running: Running) -> None:
+    head = (JSON, ("content-encoding", "gzip"))
+    answer = await ask(running, "POST", "/python/echo", *head, body=b"\x1f\x8b\x08\x00")
+    assert answer.status == 415
+    assert "gzip is not read; send it as it is" in answer.json()["error"]

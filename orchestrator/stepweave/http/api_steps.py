@@ -63,6 +63,11 @@ class ApiSteps:
         trace_id = parent.trace_id if parent is not None else new_trace_id()
         method = scope["method"]
         head_only = method == "HEAD"
+        encoding = head.get("content-encoding")
+        if encoding is not None and encoding != "identity":
+            text = f"a body in content-encoding {encoding} is not read; send it as it is"
+            await send_reply(send, error_reply(415, text), trace_id)
+            return
         try:
             body = await request.read_body(receive, head, self._max_body)
             content_type = head.get("content-type")

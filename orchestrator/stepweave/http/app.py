@@ -36,6 +36,9 @@ class App:
         if match is None or path.startswith(_INTERNAL):
             await self._other(path, scope, receive, send)
         elif isinstance(match, MethodNotAllowed):
+            if path == "/" and scope["method"] in ("GET", "HEAD"):
+                await self._other(path, scope, receive, send)
+                return
             await send_reply(send, _not_allowed(match, scope["method"], path), new_trace_id())
         else:
             await self._api.serve(match.step, match.params, scope, receive, send)

@@ -76,7 +76,9 @@ def _headers(headers: Mapping[str, Any]) -> dict[str, Any]:
     if not isinstance(headers, Mapping):
         raise InvalidResponse(f"the headers of a response are a dict, not {headers!r:.80}")
     return {
-        str(name): [str(item) for item in value] if isinstance(value, (list, tuple)) else str(value)
+        str(name): [_text(item) for item in value]
+        if isinstance(value, (list, tuple))
+        else _text(value)
         for name, value in headers.items()
         if value is not None
     }
@@ -88,3 +90,10 @@ RESULTS: dict[str, Callable[[Any, Scope], Any]] = {
     "cron": _event_result,
 }
 """By the kind of the invocation, what makes the result of (what the handler gave, scope)."""
+
+
+def _text(value: Any) -> str:
+    """A header's value as text; true and false as every language writes them."""
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    return str(value)
