@@ -59,14 +59,84 @@ class CrewTest < Minitest::Test
     end
   end
 
-  def test_it_tells_when_a_thread_runs_dry
+  def test_a_thread_that_takes_over_tells_so
     relieved = Thread::Queue.new
-    crew = Crew.new(->(_job) {}, -> { relieved << true })
-    crew.add(1)
-    assert relieved.pop
+    gate = Thread::Queue.new
+    crew = Crew.new(->(_job) { gate.pop }, -> { relieved << true })
+    2.times do
+      crew.add(1)
+      assert relieved.pop
+    end
+    2.times { gate << true }
+  end
+
+  def test_answers_reach_those_who_wait
+    crew = crew_of { flunk }
+    answers = Array.new(60) { Crew::Answer.new }
+    threads = answers.map { |answer| Thread.new { crew.await(answer) } }
+    answers.each_with_index.to_a.reverse_each { |answer, index| crew.resume(answer, index) }
+    assert_equal (0...60).to_a, threads.map(&:value)
+    refute_predicate crew, :waiting?
+  end
+
+  def test_an_answer_may_come_before_anybody_waits
+    crew = crew_of { flunk }
+    answer = Crew::Answer.new
+    crew.resume(answer, nil)
+    assert_nil crew.await(answer)
+  end
+
+  def test_who_stops_waiting_holds_nobody_up
+    crew = crew_of { |answer| crew.resume(answer, :served) }
+    50.times do |number|
+      lost, found = Crew::Answer.new, Crew::Answer.new
+      stopped = waiting(crew, lost)
+      other = waiting(crew, found)
+      # Before, while and after it is its turn.
+      crew.resume(lost, 1) if number % 3 == 1
+      number.even? ? stopped.kill : stopped.raise(Interrupt)
+      crew.resume(lost, 2) if number % 3 == 2
+      crew.add(found)
+      assert_equal :served, other.value
+      stopped.join
+    end
+    refute_predicate crew, :waiting?
+  end
+
+  def test_others_share_the_turns_that_a_computing_thread_leaves
+    crew = crew_of { flunk }
+    answers = Array.new(30) { Crew::Answer.new }
+    served = enough = false
+    threads = answers.map { |answer| waiting(crew, answer) { served = true } }
+    computing = Thread.new do
+      turns = 0
+      until enough
+        turns += 1 if served
+        served = false
+      end
+      turns
+    end
+    answers.each { |answer| crew.resume(answer, 1) }
+    threads.each(&:join)
+    enough = true
+    # One after the other they would wait for a turn each.
+    assert_operator computing.value, :<, 8
   end
 
   private
+
+  # A thread that waits for the answer already.
+  def waiting(crew, answer)
+    thread = Thread.new do
+      value = crew.await(answer)
+      yield if block_given?
+      value
+    rescue Interrupt
+      nil
+    end
+    eventually { thread.stop? }
+    thread
+  end
 
   def crew_of(&perform) = Crew.new(perform, -> {})
 end

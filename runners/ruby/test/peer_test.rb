@@ -28,7 +28,7 @@ class PeerTest < Minitest::Test
     @input, @theirs_out = IO.pipe(binmode: true)
     @theirs_in, @output = IO.pipe(binmode: true)
     @service = Service.new
-    @peer = @service.peer = Peer.new(Connection.new(@input, @output))
+    @peer = @service.peer = Peer.new(Connection.new(@input, @output), Crew.new(->(_) {}, -> {}))
     @peer.window = 100
     @reader = Thread.new { @peer.serve(@service) }
     @reader.report_on_exception = false

@@ -6,7 +6,7 @@ require_relative "frame"
 module StepweaveRunner
   # The pipe to the orchestrator: frames in from one IO, frames out to another.
   #
-  # 1. Frames are posted to a queue; `flush` hands all of them to the system in one write.
+  # 1. Frames are posted to a queue; a flush hands all of them to the system in one write.
   # 2. Nobody waits for the other side to read: a write that is not taken at once is finished by a
   #    thread of its own.
   #
@@ -19,6 +19,9 @@ module StepweaveRunner
     HELD_SIZE = 64 * 1024
     HELD_COUNT = 256
 
+    # How long a frame may wait for others to leave with, in seconds.
+    HELD_S = 0.001
+
     # The longest frame that the other side takes.
     attr_accessor :peer_max_size
 
@@ -27,6 +30,9 @@ module StepweaveRunner
 
     # Called once writing fails because the other side has gone.
     attr_writer :on_gone
+
+    # Answers whether somebody is about to post more frames, and to flush.
+    attr_writer :more_to_come
 
     def initialize(input, output)
       @input = input
@@ -41,7 +47,9 @@ module StepweaveRunner
       @unfinished = nil
       @writable = ConditionVariable.new
       @writer = nil
+      @held_since = 0
       @on_gone = -> {}
+      @more_to_come = -> { false }
     end
 
     # Waits for input, at most `timeout` seconds, and yields each frame that has arrived.
@@ -67,6 +75,7 @@ module StepweaveRunner
         size = bytes.bytesize
         raise too_large(size) if size > @peer_max_size
 
+        @held_since = now if @queue.empty?
         @queue << [size].pack("N") << bytes
         @held += size
         write if @held > HELD_SIZE || @queue.size > HELD_COUNT * 2
@@ -76,6 +85,11 @@ module StepweaveRunner
     # Writes what is queued, unless an earlier write is under way; then its end does so.
     def flush
       @lock.synchronize { write } unless @queue.empty?
+    end
+
+    # The same, but not if more frames are on their way and none has waited long.
+    def flush_soon
+      flush unless @more_to_come.call && now - @held_since < HELD_S
     end
 
     # How many frames wait because the other side does not read.
@@ -136,6 +150,8 @@ module StepweaveRunner
     rescue IOError
       # Closed under it: there is nobody to write to.
     end
+
+    def now = Process.clock_gettime(Process::CLOCK_MONOTONIC)
 
     def too_large(size)
       StepweaveError.new(

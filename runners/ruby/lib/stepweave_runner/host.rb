@@ -42,9 +42,10 @@ module StepweaveRunner
 
     def initialize(connection)
       @connection = connection
-      @peer = Peer.new(connection)
-      @logs = Logs.new(@peer)
       @crew = Crew.new(method(:perform), connection.method(:flush))
+      @peer = Peer.new(connection, @crew)
+      @logs = Logs.new(@peer)
+      connection.more_to_come = @crew.method(:waiting?)
       @ready = false
       @stopping = false
     end
@@ -124,6 +125,7 @@ module StepweaveRunner
     ensure
       # A child that a handler forked, and that came to the handler's end.
       exit!(0) if @connection.abandoned?
+      @connection.flush_soon
     end
 
     # `initialize`

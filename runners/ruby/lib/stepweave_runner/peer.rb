@@ -1,6 +1,7 @@
 # frozen_string_literal: true
 
 require_relative "connection"
+require_relative "crew"
 require_relative "errors"
 
 module StepweaveRunner
@@ -8,10 +9,9 @@ module StepweaveRunner
   #
   # 1. `serve` reads, and hands requests and notifications to the service; it never waits otherwise.
   # 2. `call` asks the other side and waits, in the caller's thread.
-  # 3. `answer` and `refuse` answer what was asked. Their frames leave with the next `flush`.
+  # 3. `answer` and `refuse` answer what was asked. Their frames leave with the next flush.
   class Peer
     UNINTERRUPTED = {Object => :never}.freeze
-    WHILE_WAITING = {Object => :on_blocking}.freeze
     ID_LIMIT = 2**32
 
     # How long frames may be held while handlers run, in seconds.
@@ -22,8 +22,10 @@ module StepweaveRunner
     # Unanswered requests that the other side takes.
     attr_accessor :window
 
-    def initialize(connection)
+    # `crew` decides when a thread goes on with its answer.
+    def initialize(connection, crew)
       @connection = connection
+      @crew = crew
       @window = 1
       @lock = Mutex.new
       @room = ConditionVariable.new
@@ -35,16 +37,18 @@ module StepweaveRunner
     # `notification(method, params)` and `busy?`. Raises Malformed when what comes makes no sense.
     def serve(service)
       while @connection.read(service.busy? ? TICK_S : nil) { |value| receive(service, value) }
-        @connection.flush
+        @connection.flush_soon
       end
     end
 
     # Asks the other side; raises StepweaveError if it answers an error. Waits for the answer, and
     # before that for a place in the window.
     def call(method, params)
-      answer = Thread::Queue.new
-      Thread.handle_interrupt(UNINTERRUPTED) { ask(answer, method, params) }
-      error, result = answer.pop
+      error, result = Thread.handle_interrupt(UNINTERRUPTED) do
+        answer = Crew::Answer.new
+        ask(answer, method, params)
+        @crew.await(answer)
+      end
       return result if error.nil?
 
       raise StepweaveError.new(error["code"] || "internal", error["message"] || "refused", error["data"])
@@ -78,7 +82,7 @@ module StepweaveRunner
     def ask(answer, method, params)
       id = register(answer)
       @connection.post([0, id, method, params])
-      @connection.flush
+      @connection.flush_soon
     rescue StepweaveError
       forget(id)
       raise
@@ -86,7 +90,7 @@ module StepweaveRunner
 
     def register(answer)
       @lock.synchronize do
-        Thread.handle_interrupt(WHILE_WAITING) { @room.wait(@lock) } while @open.size >= @window
+        Thread.handle_interrupt(Crew::WHILE_WAITING) { @room.wait(@lock) } while @open.size >= @window
         begin
           @last_id = (@last_id + 1) % ID_LIMIT
         end while @open.key?(@last_id)
@@ -120,7 +124,8 @@ module StepweaveRunner
 
     # An answer that nobody waits for any more is dropped.
     def settle(id, error, result)
-      forget(id)&.push([error, result])
+      answer = forget(id)
+      @crew.resume(answer, [error, result]) if answer
     end
 
     def id?(value) = Integer === value && value >= 0 && value < ID_LIMIT
