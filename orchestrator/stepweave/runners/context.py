@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any, Protocol
 
+import orjson
+
 from stepweave import payload
 from stepweave.calls import Call, now_ms
 from stepweave.errors import InvalidInput, StepweaveError
@@ -18,6 +20,9 @@ Done = Callable[[StepweaveError | None, Any], None]
 
 
 Ops = list[dict[str, Any]]
+
+_LATEST_MS = 253_402_300_800_000
+"""The end of the year 9999, beyond which no calendar can show a record."""
 
 
 class Emitter(Protocol):
@@ -147,21 +152,17 @@ class Context:
 
     def log(self, calls: Mapping[int, Call], params: Mapping[str, Any]) -> None:
         """Take a log notification; a record of a closed scope is kept without its call."""
-        fields = params.get("fields")
-        try:
-            fields = payload.check(fields)
-        except InvalidInput:
-            fields = None
+        scope = params.get("scope")
         message, at = params.get("message"), params.get("at")
         dropped = params.get("dropped")
         if dropped:
             message = f"{message} ({dropped} earlier debug records were dropped)"
         self._logs.from_step(
-            calls.get(params.get("scope", -1)),
+            calls.get(scope) if type(scope) is int else None,
             str(params.get("level", "info")),
             message if isinstance(message, str) else str(message),
-            None if fields is None else fields[1],
-            at if isinstance(at, int) else 0,
+            _log_fields(params.get("fields")),
+            at if type(at) is int and 0 < at < _LATEST_MS else 0,
             str(params.get("source", "logger")),
         )
 
@@ -286,6 +287,20 @@ def _text(params: Mapping[str, Any], name: str) -> str:
     return value
 
 
+def _log_fields(value: Any) -> bytes | None:
+    """The fields of a record as JSON; those that are none are left out, and said to be."""
+    if value is None:
+        return None
+    try:
+        kind, data = payload.check(value) or payload.NULL
+        if kind == "json":
+            orjson.loads(data)
+            return data
+    except (InvalidInput, ValueError):
+        pass
+    return b'{"unreadable":true}'
+
+
 def _optional_text(params: Mapping[str, Any], name: str) -> str | None:
     return None if params.get(name) is None else _text(params, name)
 
@@ -294,7 +309,8 @@ def _int(params: Mapping[str, Any], name: str) -> int | None:
     value = params.get(name)
     if value is None:
         return None
-    if isinstance(value, bool) or not isinstance(value, int | float) or value < 0:
+    is_number = isinstance(value, int | float) and not isinstance(value, bool)
+    if not is_number or not 0 <= value <= _LATEST_MS:
         raise InvalidInput(f"{name} must be a number of milliseconds from 0 up, not {value!r:.60}")
     return int(value)
 
