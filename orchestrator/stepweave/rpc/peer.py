@@ -20,12 +20,16 @@ RequestHandler = Callable[["Peer", int, Mapping[str, Any]], None]
 NotificationHandler = Callable[["Peer", Mapping[str, Any]], None]
 
 
+_TOGETHER = 4
+"""Frames of one write. More would save system calls and keep the other side waiting for work."""
+
+
 class Peer:
     """Sends and receives the three shapes of SPEC 3 on behalf of one connection.
 
     The owner feeds it bytes (`feed`) and gives it a `write`. Frames that are sent during one
-    turn of the event loop leave in one write. Nothing here waits: callers hand in callbacks,
-    so a call costs two dictionary operations besides its encoding.
+    turn of the event loop leave together, a few in each write. Nothing here waits: callers hand
+    in callbacks, so a call costs two dictionary operations besides its encoding.
     """
 
     __slots__ = (
@@ -173,8 +177,7 @@ class Peer:
             answer(error, None)
 
     def flush(self) -> None:
-        """Write what was sent during this turn of the loop."""
-        self._flushing = False
+        """Write what was sent so far."""
         out = self._out
         if out and not self.closed:
             self._out = []
@@ -189,6 +192,10 @@ class Peer:
             raise value
         raise ProtocolError("a frame is an array of 3 or 4 values", frame.show(value))
 
+    def _turn(self) -> None:
+        self._flushing = False
+        self.flush()
+
     def _serve(self, value: tuple[Any, ...]) -> None:
         _, request_id, method, params = value
         handler = self._requests.get(method) if type(method) is str else None
@@ -200,10 +207,13 @@ class Peer:
         handler(self, request_id, params)
 
     def _send(self, data: bytes) -> None:
-        self._out.append(data)
+        out = self._out
+        out.append(data)
         if not self._flushing:
             self._flushing = True
-            self._loop.call_soon(self.flush)
+            self._loop.call_soon(self._turn)
+        elif len(out) >= _TOGETHER:
+            self.flush()
 
     def _check(self, data: bytes, method: str) -> None:
         if len(data) - 4 > self.max_frame:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import fcntl
 import os
 import signal
 import time
@@ -25,11 +24,10 @@ from stepweave.errors import (
 )
 from stepweave.rpc import frame, messages
 from stepweave.rpc.peer import Peer, RequestHandler
+from stepweave.runners.pipe import PipeWriter, open_pipe
 
 __all__ = ["Child", "Launch", "Services"]
 
-_PIPE_SIZE = 1 << 20
-_F_SETPIPE_SZ = 1031
 _LONGEST_LINE = 64 * 1024
 _LAST_WORDS_S = 0.1
 
@@ -118,7 +116,7 @@ class Child(asyncio.SubprocessProtocol):
         self._on_slot = on_slot
         self._on_exit = on_exit
         self._transport: asyncio.SubprocessTransport | None = None
-        self._stdin: Any = None
+        self._stdin: PipeWriter | None = None
         self._stderr = bytearray()
         self._ended_pipes: set[int] = set()
         self.peer = Peer(
@@ -135,18 +133,23 @@ class Child(asyncio.SubprocessProtocol):
         Raises RunnerUnavailable with the child's own last words when it does not get ready.
         """
         loop = asyncio.get_running_loop()
+        reading, self._stdin = open_pipe()
         try:
             await loop.subprocess_exec(
                 lambda: self,
                 *self.launch.argv,
+                stdin=reading,
                 env=self.launch.env,
                 cwd=str(self.launch.root),
                 start_new_session=True,
             )
         except OSError as error:
+            self._stdin.abort()
             raise RunnerUnavailable(
                 f"the {self.launch.name} runner cannot be started: {error}"
             ) from error
+        finally:
+            os.close(reading)
         try:
             async with asyncio.timeout(self.launch.start_timeout_s):
                 answer = await self.peer.call(messages.INITIALIZE, self._hello())
@@ -256,15 +259,8 @@ class Child(asyncio.SubprocessProtocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         # uvloop's transport has the methods of asyncio's without being one.
-        self._transport = child = cast(asyncio.SubprocessTransport, transport)
-        self.pid = child.get_pid() or 0
-        self._stdin = child.get_pipe_transport(0)
-        for descriptor in (0, 1):
-            pipe = child.get_pipe_transport(descriptor)
-            handle = pipe.get_extra_info("pipe") if pipe is not None else None
-            if handle is not None:
-                with contextlib.suppress(OSError):
-                    fcntl.fcntl(handle.fileno(), _F_SETPIPE_SZ, _PIPE_SIZE)
+        self._transport = cast(asyncio.SubprocessTransport, transport)
+        self.pid = self._transport.get_pid() or 0
 
     def pipe_data_received(self, fd: int, data: bytes) -> None:
         if fd == 2:
@@ -310,6 +306,8 @@ class Child(asyncio.SubprocessProtocol):
             return
         if self._transport is not None:
             self._transport.close()
+        if self._stdin is not None:
+            self._stdin.abort()
         self.ready = False
         self.peer.close(RunnerGone(self.ended()))
         self.exited.set()
@@ -354,7 +352,7 @@ class Child(asyncio.SubprocessProtocol):
         return step.revision if not loaded or step.revision in loaded else max(loaded)
 
     def _write(self, data: bytes) -> None:
-        if self._stdin is not None and not self._stdin.is_closing():
+        if self._stdin is not None:
             self._stdin.write(data)
 
     def _signal(self, number: int) -> None:
