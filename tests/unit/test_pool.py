@@ -180,6 +180,29 @@ async def test_a_suspect_runs_in_a_child_of_its_own(bench: Bench) -> None:
     assert await bench.outcome("echo", suspect=1) == ECHOED
 
 
+async def test_suspects_that_come_while_their_child_ends_are_run(bench: Bench) -> None:
+    for turn in range(12):
+        assert await bench.outcome("echo", suspect=1 + turn % 2) == ECHOED
+        await asyncio.sleep(0.005 * turn)
+
+
+async def test_a_slow_suspect_does_not_hold_up_others_that_saw_one_death(bench: Bench) -> None:
+    slow, hanging = bench.call("hang", suspect=1)
+    for _ in range(20):
+        assert await bench.outcome("echo", suspect=1) == ECHOED
+    assert not hanging.done()
+    bench.pool.cancel(slow, "client")
+    assert (await hanging).status == "cancelled"
+    assert await bench.outcome("echo", suspect=2) == ECHOED
+
+
+async def test_the_time_of_a_suspect_begins_with_its_turn(bench: Bench) -> None:
+    _, first = bench.call("hang", deadline=0.3, suspect=2)
+    _, second = bench.call("echo", deadline=0.3, suspect=2)
+    assert (await first).status == "timeout"
+    assert await second == ECHOED
+
+
 async def test_steps_are_loaded_and_a_refused_one_names_its_place(bench: Bench) -> None:
     loaded = await bench.pool.load("steps/echo.step.py", Path("/x/echo"), 7)
     assert loaded.config == ("json", b'{"revision": 7}')
