@@ -85,6 +85,11 @@ def main() -> None:
                 send([1, request_id, None, hello()])
         elif method == "load" and "suicide" in params["step"]:
             os._exit(4)
+        elif method == "load" and "endless" in params["step"]:
+            while True:
+                time.sleep(60)
+        elif method == "load" and "unanswered" in params["step"]:
+            continue
         elif method == "load" and "broken" in params["step"]:
             data = {"file": params["path"], "line": 3}
             send([1, request_id, {"code": "load_failed", "message": "no", "data": data}, None])

@@ -221,6 +221,37 @@ async def test_a_file_that_kills_its_runner_is_reported_and_the_rest_stays_loade
     assert bench.pool.statistics()["steps"] == ["steps/echo.step.py"]
 
 
+async def test_a_file_that_never_ends_loading_is_given_up_with_its_stuck_runner(
+    bench: Bench,
+) -> None:
+    (child,) = bench.pool.children
+    bench.pool.launch.start_timeout_s = 0.2
+    with pytest.raises(LoadFailed, match=r"stuck for 0\.2 s, while it loaded this file"):
+        await bench.pool.load("steps/endless.step.py", Path("/x/endless"), 1)
+    bench.pool.launch.start_timeout_s = 30
+    await bench.pool.load("steps/echo.step.py", Path("/x/echo"), 1)
+    assert child not in bench.pool.children and bench.pool.handles == ["steps/echo.step.py"]
+
+
+async def test_a_file_that_alone_does_not_end_loading_leaves_its_runner_be(bench: Bench) -> None:
+    (child,) = bench.pool.children
+    bench.pool.launch.start_timeout_s = 0.2
+    with pytest.raises(LoadFailed, match=r"did not load within 0\.2 s"):
+        await bench.pool.load("steps/unanswered.step.py", Path("/x/unanswered"), 1)
+    assert bench.pool.children == [child]
+    assert await bench.outcome("echo") == ECHOED
+
+
+async def test_a_new_child_gets_what_is_loaded_while_it_starts(bench: Bench) -> None:
+    await bench.pool.load("steps/echo.step.py", Path("/x/echo"), 1)
+    bench.pool.children[0].kill()
+    loading = [bench.pool.load(f"steps/e{n}.step.py", Path("/x/e"), 1) for n in range(5)]
+    await asyncio.gather(*loading, return_exceptions=True)
+    loaded = await bench.pool.load("steps/echo.step.py", Path("/x/echo"), 2)
+    assert loaded.config == ("json", b'{"revision": 2}')
+    assert await bench.outcome("echo") == ECHOED
+
+
 async def test_a_swap_to_new_children_loses_no_call(bench: Bench) -> None:
     (before,) = bench.pool.children
     results = [bench.call("echo")[1] for _ in range(50)]
