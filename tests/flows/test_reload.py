@@ -319,7 +319,6 @@ async def test_a_loop_without_end_can_be_mended_while_it_runs(tmp_path: Path) ->
         for language, body in fine.items():
             edit(language, body)
 
-
         def renewed() -> bool:
             return all(step.revision > 1 for step in running.it.registry.steps.values())
 
