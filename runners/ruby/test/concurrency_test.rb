@@ -69,6 +69,23 @@ class ConcurrencyTest < Minitest::Test
     end
   end
 
+  def test_a_timeout_of_the_authors_own_works_everywhere
+    files = {"a.step.rb" => step(<<~RUBY)}
+      context.state.get("g", "k")
+      Timeout.timeout(0.01) { context.state.get("g", "never") }
+      rescue Timeout::Error
+      context.state.get("g", "after")
+    RUBY
+    Child.with(files) do |child|
+      ids = Array.new(20) { child.event("a") }
+      60.times do
+        call = child.call
+        child.reply(call) { |_, params| json(params["key"]) } unless call[2]["key"] == "never"
+      end
+      assert_equal ["after"], ids.map { |id| child.decode(child.answer(id)) }.uniq
+    end
+  end
+
   def test_threads_that_a_handler_starts_belong_to_it
     files = {"a.step.rb" => <<~RUBY}
       #{CONFIG}

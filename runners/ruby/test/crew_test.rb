@@ -103,6 +103,27 @@ class CrewTest < Minitest::Test
     refute_predicate crew, :waiting?
   end
 
+  def test_a_thread_owes_nothing_to_the_one_that_called_it_up
+    seen = Thread::Queue.new
+    crew = crew_of do |_job|
+      seen << Thread.current
+      sleep
+    rescue Interrupt
+      seen << :interrupted
+    end
+    answer = Crew::Answer.new
+    parent = waiting(crew, answer) { seen << :parent }
+    ThreadGroup.new.add(parent)
+    # While the answer is on its way nobody else is called, so its thread calls up the one for the job.
+    crew.resume(answer, 1)
+    crew.add(1)
+    worker = [seen.pop, seen.pop].find { |item| item.is_a?(Thread) }
+    assert_same ThreadGroup::Default, worker.group
+    eventually { worker.stop? }
+    worker.raise(Interrupt)
+    assert_equal :interrupted, seen.pop
+  end
+
   def test_others_share_the_turns_that_a_computing_thread_leaves
     crew = crew_of { flunk }
     answers = Array.new(30) { Crew::Answer.new }
@@ -128,7 +149,7 @@ class CrewTest < Minitest::Test
   # A thread that waits for the answer already.
   def waiting(crew, answer)
     thread = Thread.new do
-      value = crew.await(answer)
+      value = Thread.handle_interrupt(Peer::UNINTERRUPTED) { crew.await(answer) }
       yield if block_given?
       value
     rescue Interrupt

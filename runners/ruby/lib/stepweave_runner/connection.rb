@@ -39,6 +39,7 @@ module StepweaveRunner
       @output = output
       @reader = Frame::Reader.new
       @piece = String.new(capacity: READ_SIZE, encoding: Encoding::BINARY)
+      @more_to_read = false
       @peer_max_size = Frame::MAX_SIZE
       @codec = Msgpack::CODEC.new
       @lock = Mutex.new
@@ -55,12 +56,13 @@ module StepweaveRunner
     # Waits for input, at most `timeout` seconds, and yields each frame that has arrived.
     # Returns false at the end of the stream. Raises Malformed.
     def read(timeout = nil, &receive)
+      return true unless @more_to_read || @input.wait_readable(timeout)
+
       taken = @input.read_nonblock(READ_SIZE, @piece, exception: false)
-      case taken
-      when :wait_readable then @input.wait_readable(timeout)
-      when nil then return false
-      else @reader.feed(taken, &receive)
-      end
+      return false if taken.nil?
+
+      @more_to_read = taken.is_a?(String) && taken.bytesize == READ_SIZE
+      @reader.feed(taken, &receive) if taken.is_a?(String)
       true
     rescue Errno::ECONNRESET
       false

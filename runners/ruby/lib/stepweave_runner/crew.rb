@@ -15,6 +15,9 @@ module StepweaveRunner
   class Crew
     WHILE_WAITING = {Object => :on_blocking}.freeze
 
+    # A handler is cancelled while it runs, and its thread not at all.
+    WHILE_WORKING = {Cancelled => :never, Object => :immediate}.freeze
+
     # Longer on the way than this is late, in seconds.
     LATE_S = 0.005
 
@@ -108,10 +111,12 @@ module StepweaveRunner
       @called_at = now
     end
 
+    # The life of a thread. Ruby starts it as the child of whichever thread called it up, in its group and
+    # with its interrupts held back.
     def work
+      ThreadGroup::Default.add(Thread.current)
       @lock.synchronize { arrive(1) }
-      # A handler is interrupted while it runs, and the thread not at all.
-      Thread.handle_interrupt(Cancelled => :never) do
+      Thread.handle_interrupt(WHILE_WORKING) do
         loop { @perform.call(take) }
       end
     end
