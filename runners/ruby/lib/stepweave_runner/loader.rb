@@ -59,8 +59,9 @@ module StepweaveRunner
       return {"steps" => @paths.keys, "restart" => true} if paths.any? { |path| Gems.decides?(path) }
 
       files = paths.map { |path| @imports.real(path) }
-      steps = @paths.select { |_, path| @imports.reached_from(path).intersect?(files) }.keys
-      {"steps" => steps, "restart" => files.any? { |file| $LOADED_FEATURES.include?(file) }}
+      # A copy, since a load may add to it meanwhile.
+      reached = @paths.to_a.select { |_, path| @imports.reached_from(path).intersect?(files) }
+      {"steps" => reached.map(&:first), "restart" => files.any? { |file| $LOADED_FEATURES.include?(file) }}
     end
 
     # The step with this handle and revision, or with the newest one. Raises unknown_step or stale_revision.
