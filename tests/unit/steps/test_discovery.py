@@ -135,15 +135,15 @@ def test_folders_of_the_settings_are_searched_too(tmp_path: Path) -> None:
 
 
 def test_a_folder_of_the_settings_that_is_missing_or_outside_is_named(tmp_path: Path) -> None:
-    project(tmp_path / "shared", "a.step.ts")
+    project(tmp_path / "elsewhere", "a.step.ts")
     root = project(tmp_path / "app", "steps/b.step.ts")
 
-    found = search(root, "modules", "../shared")
+    found = search(root, "modules", "../elsewhere")
 
     assert [each.relpath for each in found.found] == ["steps/b.step.ts"]
     assert {(code, file) for code, file, _ in warned(found)} == {
         ("missing_folder", "modules"),
-        ("outside_project", "../shared"),
+        ("outside_project", "../elsewhere"),
     }
 
 
