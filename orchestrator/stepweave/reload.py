@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import time
 from collections.abc import Callable, Iterable
 from pathlib import Path
@@ -51,6 +52,8 @@ class Reloader:
         """The entries after a change of these files, or None when it touches no step."""
         paths = self._loader.files_of(paths)
         found = {file.relpath: file for file in self._discover()}
+        # A step may be a link to a file elsewhere in the project.
+        paths |= {str(file.path) for file in found.values() if os.path.realpath(file.path) in paths}
         gone = entries.keys() - found.keys()
         for relpath in gone:
             self._loader.leave(relpath, entries[relpath].found.language)

@@ -329,6 +329,18 @@ async def test_a_loop_without_end_can_be_mended_while_it_runs(tmp_path: Path) ->
             call.cancel()
 
 
+async def test_a_step_behind_a_link_is_edited_in_its_place(
+    running: Running, endpoint: Endpoint
+) -> None:
+    real = running.it.project.root / "shared" / endpoint.file.name
+    real.parent.mkdir(exist_ok=True)
+    endpoint.file.rename(real)
+    endpoint.file.symlink_to(real)
+    await endpoint.answers(running, "old")
+    real.write_text(real.read_text().replace("'old'", "'new'").replace('"old"', '"new"'))
+    await endpoint.answers(running, "new")
+
+
 async def test_a_moved_folder_of_helpers_is_noticed(running: Running, endpoint: Endpoint) -> None:
     root = running.it.project.root
     (root / "services").rename(root / "elsewhere")
