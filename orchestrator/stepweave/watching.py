@@ -67,7 +67,7 @@ class Watch:
     async def _gather(self) -> None:
         try:
             await self._take(polling=None)
-        except OSError as error:
+        except (OSError, RuntimeError) as error:
             self._notice(
                 "warn", f"the system does not tell what changes ({error}); files are looked at"
             )
