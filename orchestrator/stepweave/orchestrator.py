@@ -291,6 +291,9 @@ class Orchestrator:
                 logging.getLogger(__name__).exception("an edit could not be taken up")
 
     async def _reload(self, paths: set[str]) -> None:
+        for name in ("stepweave.toml", ".env"):
+            if str(self.project.root / name) in paths:
+                self.records.notice("warn", f"{name} has changed; it is read again at a restart")
         entries = await self._reloader.apply(paths, self.entries)
         if entries is None:
             return

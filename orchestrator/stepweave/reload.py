@@ -52,8 +52,7 @@ class Reloader:
         """The entries after a change of these files, or None when it touches no step."""
         paths = self._loader.files_of(paths)
         found = {file.relpath: file for file in self._discover()}
-        # A step may be a link to a file elsewhere in the project.
-        paths |= {str(file.path) for file in found.values() if os.path.realpath(file.path) in paths}
+        paths |= _links_to(paths, found.values())
         gone = entries.keys() - found.keys()
         for relpath in gone:
             self._loader.leave(relpath, entries[relpath].found.language)
@@ -71,7 +70,7 @@ class Reloader:
         stale = (stale | reached & found.keys()) - refused.keys()
         if not stale and not gone and not refused:
             return None
-        fresh = await self._load([found[each] for each in sorted(stale)], entries, paths)
+        fresh = await self._load([found[each] for each in sorted(stale)], entries)
         self._retire(entries, fresh, gone)
         kept = {relpath: entry for relpath, entry in entries.items() if relpath not in gone}
         return {**kept, **fresh, **refused}
@@ -122,9 +121,7 @@ class Reloader:
             return set(pool.handles), {}
         return set(handles), {}
 
-    async def _load(
-        self, files: list[Found], entries: dict[str, Entry], paths: set[str]
-    ) -> dict[str, Entry]:
+    async def _load(self, files: list[Found], entries: dict[str, Entry]) -> dict[str, Entry]:
         """Load files, again while something that they are made of is being written.
 
         Many editors empty a file before they fill it, and an empty helper is often good code.
@@ -138,7 +135,7 @@ class Reloader:
             unsettled = [
                 (file, moving)
                 for file in files
-                if (moving := _written_since(began, self._loader.sources_of(file) | paths))
+                if (moving := _written_since(began, self._loader.sources_of(file)))
             ]
             if not unsettled:
                 break
@@ -167,6 +164,11 @@ class Reloader:
         await asyncio.sleep(UNLOAD_AFTER_S)
         for relpath, language, revision in old:
             await self._loader.unload(relpath, language, revision)
+
+
+def _links_to(paths: set[str], found: Iterable[Found]) -> set[str]:
+    """Steps that are links to one of the files, which may be anywhere in the project."""
+    return {str(file.path) for file in found if os.path.realpath(file.path) in paths}
 
 
 def _written_since(began: int, paths: Iterable[str]) -> set[str]:

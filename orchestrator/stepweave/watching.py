@@ -23,7 +23,9 @@ class _ProjectFilter(DefaultFilter):
 
     def __call__(self, change: Change, path: str) -> bool:
         relative = Path(path).relative_to(self._root) if path.startswith(str(self._root)) else None
-        if relative is None or any(part.startswith(".") for part in relative.parts):
+        if relative is None:
+            return False
+        if any(part.startswith(".") and part != ".env" for part in relative.parts):
             return False
         return super().__call__(change, path)
 

@@ -137,3 +137,47 @@ NOTE = {
 def _ask(server: Server, name: str) -> None:
     with contextlib.suppress(httpx.TransportError):
         server.post(f"/{name}")
+
+
+FIFO = """
+import asyncio, os
+config = {
+    "type": "event", "name": "InOrder", "subscribes": ["in.order"],
+    "infrastructure": {"queue": {"type": "fifo", "maxRetries": 5, "backoff": "fixed"}},
+}
+async def handler(data, context):
+    await asyncio.sleep(0.005)
+    file = os.open("ledger", os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o644)
+    os.write(file, f"{data['group']}:{data['n']}\\n".encode())
+    os.close(file)
+"""
+ORDERLY = """
+config = {"type": "api", "name": "Orderly", "method": "POST", "path": "/orderly"}
+async def handler(req, context):
+    for event in req.body:
+        id = f"{event['group']}:{event['n']}"
+        await context.emit({
+            "topic": "in.order", "data": event, "messageGroupId": event["group"], "id": id,
+        })
+    return {"status": 202}
+"""
+
+
+def test_order_within_groups_and_deduplication_outlive_kills(tmp_path: Path) -> None:
+    write(tmp_path, {"steps/in_order.step.py": FIFO, "steps/orderly.step.py": ORDERLY})
+    sent = [{"group": f"g{n % 3}", "n": n // 3} for n in range(150)]
+    for enough in (30, 90):
+        with started(tmp_path) as server:
+            assert server.post("/orderly", sent).status_code == 202
+            until(lambda enough=enough: len(ledger(tmp_path)) >= enough, "some events")
+            server.kill()
+    with started(tmp_path) as server:
+        assert server.post("/orderly", sent).status_code == 202
+        until(lambda: len(ledger(tmp_path)) == 150, "all events")
+        stop(server)
+    lines = (tmp_path / "ledger").read_text().split()
+    assert len(lines) <= 150 + 2 * 3, "one of each group may have been under way at each kill"
+    for group in ("g0", "g1", "g2"):
+        numbers = [int(line.partition(":")[2]) for line in lines if line.startswith(group)]
+        assert numbers == sorted(numbers)
+    assert left_in_store(tmp_path) == (0, 0)

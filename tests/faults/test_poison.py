@@ -126,3 +126,22 @@ async def test_requests_wait_for_a_runner_that_comes_back(running: Running) -> N
     await child.exited.wait()
     answers = await asyncio.gather(*(running.http.post("/spread", json=[]) for _ in range(20)))
     assert [answer.status_code for answer in answers] == [202] * 20
+
+
+async def test_a_runner_that_cannot_start_again_refuses_requests_and_keeps_events(
+    running: Running, tmp_path: Path
+) -> None:
+    pool = running.it.pools.pools["python"]
+    argv, pool.launch.argv = pool.launch.argv, ["/nowhere/python"]
+    os.kill(pool.children[0].pid, signal.SIGKILL)
+    await running.until(lambda: pool.status == "unavailable", "the end of hope")
+    answer = await running.http.post("/spread", json=[])
+    assert (answer.status_code, answer.headers["retry-after"]) == (503, "1")
+    await emit(running, {"id": "kept", "to": "python"}, {"id": "other", "to": "ruby"})
+    await running.until(lambda: "other" in ledger(tmp_path), "the other language")
+    assert "kept" not in ledger(tmp_path)
+    pool.launch.argv = argv
+    await running.settled()
+    assert ledger(tmp_path) == {"kept": 1, "other": 1}
+    assert await running.dead() == []
+    assert (await running.http.post("/spread", json=[])).status_code == 202

@@ -329,6 +329,37 @@ async def test_a_loop_without_end_can_be_mended_while_it_runs(tmp_path: Path) ->
             call.cancel()
 
 
+async def test_a_renamed_file_serves_without_a_gap(running: Running, endpoint: Endpoint) -> None:
+    before = endpoint.file
+    over = asyncio.Event()
+
+    async def load() -> None:
+        while not over.is_set():
+            assert await endpoint.ask(running) == {"code": "old", "word": "old"}
+
+    client = asyncio.create_task(load())
+    path = before
+    for number in range(4):
+        renamed = before.with_name(f"renamed{number}_{before.name}")
+        path.rename(renamed)
+        path = renamed
+        relpath = f"steps/{renamed.name}"
+        await running.until(lambda relpath=relpath: relpath in running.it.entries, relpath)
+    over.set()
+    await client
+    path.rename(before)
+    await running.until(lambda: endpoint.relpath in running.it.entries, "the old name")
+
+
+async def test_edited_settings_are_said_to_need_a_restart(running: Running) -> None:
+    for name in ("stepweave.toml", ".env"):
+        path = running.it.project.root / name
+        path.write_text("")
+        told = f"{name} has changed; it is read again at a restart"
+        await running.until(lambda told=told: told in running.messages, told)
+        path.unlink()
+
+
 async def test_a_step_behind_a_link_is_edited_in_its_place(
     running: Running, endpoint: Endpoint
 ) -> None:
