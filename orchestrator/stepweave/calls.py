@@ -90,7 +90,7 @@ class Call:
         self.request_id = 0
         self.wrote = 0
         self.suspect = suspect
-        """How many runners died while they ran this work; a suspect runs apart from others."""
+        """Above 0 its runner died: run it with a few of its like (1), or alone (2 and more)."""
 
     def remaining_ms(self) -> int | None:
         """Milliseconds until the deadline (at least 1), or None without one."""

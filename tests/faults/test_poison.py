@@ -145,3 +145,21 @@ async def test_a_runner_that_cannot_start_again_refuses_requests_and_keeps_event
     assert ledger(tmp_path) == {"kept": 1, "other": 1}
     assert await running.dead() == []
     assert (await running.http.post("/spread", json=[])).status_code == 202
+
+
+@pytest.mark.parametrize("retries", [0, 1, 2])
+async def test_neighbours_of_poison_are_spared_however_few_tries_they_have(
+    tmp_path: Path, retries: int
+) -> None:
+    more = {"STEPWEAVE_EVENTS_MAX_RETRIES": str(retries), "STEPWEAVE_EVENTS_BACKOFF_BASE_S": "0.2"}
+    async with start(tmp_path, project(), **more) as running:
+        poison = {"id": "poison", "to": "python", "die": True}
+        neighbours = [{"id": f"n{n}", "to": "python", "pause": 30} for n in range(40)]
+        await emit(running, *neighbours[:20], poison, *neighbours[20:])
+        await running.settled()
+        seen = ledger(tmp_path)
+        assert {event["id"] for event in neighbours} <= seen.keys()
+        # Its first death may not have been its fault, so it always gets a second try.
+        assert seen["poison"] == max(2, retries + 1)
+        assert [letter.attempts for letter in await running.dead()] == [max(2, retries + 1)]
+        assert count(running, "delivered") == 40

@@ -213,7 +213,7 @@ class Dispatcher:
             span,
             done,
             attempt=delivery.attempt,
-            suspect=delivery.deaths,
+            suspect=retries.suspicion(delivery, step.infrastructure.queue),
         )
         if problem is not None and delivery.attempt == 1:
             self._notice("warn", problem, call)

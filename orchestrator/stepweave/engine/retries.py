@@ -9,7 +9,7 @@ from stepweave.calls import Outcome
 from stepweave.engine.subscription import Delivery
 from stepweave.steps.model import QueueOptions
 
-__all__ = ["LATER_MS", "Verdict", "pause_ms", "verdict"]
+__all__ = ["LATER_MS", "Verdict", "pause_ms", "suspicion", "verdict"]
 
 _RELOADING_MS = 50
 _UNAVAILABLE_MS = 1000
@@ -48,6 +48,15 @@ def verdict(delivery: Delivery, queue: QueueOptions, outcome: Outcome) -> Verdic
     if delivery.attempt > queue.max_retries and not maybe_innocent:
         return Verdict.BURY
     return Verdict.RETRY
+
+
+def suspicion(delivery: Delivery, queue: QueueOptions) -> int:
+    """How far apart the next try runs: 0 among all, 1 with a few suspects, from 2 up alone.
+
+    A last try after a death is alone, so that it is not another's fault that buries it.
+    """
+    is_last = delivery.attempt > queue.max_retries
+    return max(2, delivery.deaths) if delivery.deaths and is_last else delivery.deaths
 
 
 def pause_ms(delivery: Delivery, queue: QueueOptions, outcome: Outcome) -> int:
