@@ -79,6 +79,25 @@ class CrewTest < Minitest::Test
     refute_predicate crew, :waiting?
   end
 
+  def test_a_thread_that_comes_for_nothing_calls_up_who_waits
+    asked = Thread::Queue.new
+    done = Thread::Queue.new
+    crew = crew_of do |answer|
+      unless answer.nil?
+        asked << answer
+        crew.await(answer)
+      end
+      done << true
+    end
+    2_000.times do
+      # The thread at work takes both before the one that was called for the second is there.
+      crew.add(nil)
+      crew.add(Crew::Answer.new)
+      crew.resume(asked.pop, 1)
+      2.times { assert done.pop }
+    end
+  end
+
   def test_an_answer_may_come_before_anybody_waits
     crew = crew_of { flunk }
     answer = Crew::Answer.new

@@ -123,7 +123,11 @@ module StepweaveRunner
 
     def take
       @lock.synchronize do
-        rest while @jobs.empty?
+        while @jobs.empty?
+          # It may have been called for a job that is taken, and kept others from being called.
+          call_up
+          rest
+        end
         job = @jobs.shift
         call_up
         job
