@@ -35,6 +35,14 @@ declare module '@motia/core' {
     delaySeconds?: number
     /** Calls of this step at once. */
     concurrency?: number
+    /** Higher goes first, -1000 to 1000; an event may bring its own. 0. */
+    priority?: number
+    /** Limits for all events together, or for each value found at `key`, a path into the data. */
+    throttle?: { key?: string; concurrency?: number; limit?: number; perSeconds?: number }
+    /** The handler takes a list of up to `size` events, the first after `waitMs` at the latest. */
+    batch?: number | { size: number; waitMs?: number }
+    /** What a fifo group does when one of its events failed for good: `wait`. */
+    onDeadLetter?: 'wait' | 'continue'
     /** How long a failed event waits: 1 s, doubled each time up to 300 s. */
     backoff?:
       | 'exponential'
@@ -55,6 +63,8 @@ declare module '@motia/core' {
     cpu?: number
     /** Seconds, 1 to 900; 60 for API steps, 300 for others. */
     timeout?: number
+    /** Run in a child process of its own. */
+    isolate?: boolean
   }
 
   export interface InfrastructureConfig {
@@ -111,6 +121,8 @@ declare module '@motia/core' {
     subscribes: string[]
     /** What the event's data should be. */
     input?: Schema
+    /** State, streams and events take effect together with the handler's success, or not at all. */
+    atomic?: boolean
   }
 
   /** @example { type: 'cron', name: 'Audit', cron: '0 9 * * 1', timezone: 'Europe/Berlin' } */
@@ -122,6 +134,10 @@ declare module '@motia/core' {
     timezone?: string
     /** Start even while the last run goes on. */
     overlap?: boolean
+    /** Times missed while nothing ran: `true` makes them up with one run, `'all'` with one each. */
+    catchUp?: boolean | 'once' | 'all'
+    /** State, streams and events take effect together with the handler's success, or not at all. */
+    atomic?: boolean
   }
 
   /** A node that is only drawn. */

@@ -3,23 +3,15 @@
 from __future__ import annotations
 
 from bisect import bisect_left
-from typing import Literal
 
-from stepweave.steps.model import (
-    Backoff,
-    Defaults,
-    HandlerOptions,
-    Infrastructure,
-    Kind,
-    QueueOptions,
-)
+from stepweave.steps import queueing
+from stepweave.steps.model import Defaults, HandlerOptions, Infrastructure, Kind
 from stepweave.steps.section import Section
 
 __all__ = ["read"]
 
 RAM_MB = (128, 10240)
 TIMEOUT_S = (1, 900)
-MAX_DELAY_S = 900
 CPU_TOLERANCE = 0.1
 # What a deployment gives: vCPUs by MB of memory, linear in between.
 CPU_BY_RAM = (
@@ -43,7 +35,7 @@ def read(config: Section, kind: Kind, defaults: Defaults) -> Infrastructure:
             "only event steps have a queue; take it out",
         )
     handler = _handler(handler_block, defaults.handler(kind)) if handler_block else None
-    queue = _queue(queue_block, handler_block, defaults.queue) if queue_block else None
+    queue = queueing.read(queue_block, handler_block, defaults.queue) if queue_block else None
     return Infrastructure(handler or defaults.handler(kind), queue or defaults.queue)
 
 
@@ -63,79 +55,8 @@ def _handler(block: Section, plain: HandlerOptions) -> HandlerOptions:
         _limit(block, "timeout", f"Timeout must be at least {TIMEOUT_S[0]}s")
     elif timeout is not None and timeout > TIMEOUT_S[1]:
         _limit(block, "timeout", f"Timeout cannot exceed {TIMEOUT_S[1]}s")
-    return HandlerOptions(plain.timeout_s if timeout is None else float(timeout), ram, cpu)
-
-
-def _queue(block: Section, handler: Section | None, plain: QueueOptions) -> QueueOptions:
-    retries = block.number("maxRetries", whole=True)
-    delay = block.number("delaySeconds")
-    visibility = block.number("visibilityTimeout")
-    concurrency = block.number("concurrency", whole=True)
-    backoff = _backoff(block, plain.backoff)
-    if retries is not None and retries < 0:
-        _limit(block, "maxRetries", "maxRetries cannot be negative")
-    if delay is not None and delay < 0:
-        _limit(block, "delaySeconds", "delaySeconds cannot be negative")
-    elif delay is not None and delay > MAX_DELAY_S:
-        _limit(
-            block, "delaySeconds", f"delaySeconds cannot exceed {MAX_DELAY_S} seconds (15 minutes)"
-        )
-    if concurrency is not None and concurrency < 1:
-        _limit(block, "concurrency", "concurrency must be at least 1")
-    timeout = handler.values.get("timeout") if handler else None
-    if visibility is not None and visibility <= 0:
-        _limit(block, "visibilityTimeout", "visibilityTimeout must be greater than 0")
-    elif visibility is not None and isinstance(timeout, int | float) and visibility <= timeout:
-        _limit(
-            block,
-            "visibilityTimeout",
-            f"Visibility timeout ({visibility:g}s) must be greater than handler timeout "
-            f"({timeout:g}s) to prevent premature message redelivery",
-        )
-    return QueueOptions(
-        type=_queue_type(block),
-        max_retries=plain.max_retries if retries is None else int(retries),
-        visibility_timeout_s=900.0 if visibility is None else float(visibility),
-        delay_s=0.0 if delay is None else float(delay),
-        concurrency=None if concurrency is None else int(concurrency),
-        backoff=backoff,
-    )
-
-
-def _queue_type(block: Section) -> Literal["standard", "fifo"]:
-    value = block.text("type")
-    if value == "fifo":
-        return "fifo"
-    if value not in (None, "standard"):
-        message = f'{block.at("type")} is "{value}"'
-        block.error("bad_value", message, "type", "write 'standard' or 'fifo'")
-    return "standard"
-
-
-def _backoff(queue: Section, plain: Backoff) -> Backoff:
-    if isinstance(queue.values.get("backoff"), str):
-        queue.values["backoff"] = {"type": queue.values["backoff"]}
-    block = queue.section("backoff")
-    if block is None:
-        return plain
-    kind = block.text("type")
-    if kind not in (None, "exponential", "fixed"):
-        message = f'{block.at("type")} is "{kind}"'
-        block.error("bad_value", message, "type", "write 'exponential' or 'fixed'")
-    base, longest = block.number("baseSeconds"), block.number("maxSeconds")
-    factor, jitter = block.number("factor"), block.boolean("jitter")
-    for key, value in (("baseSeconds", base), ("maxSeconds", longest)):
-        if value is not None and value < 0:
-            _limit(block, key, f"{key} cannot be negative")
-    if factor is not None and factor < 1:
-        _limit(block, "factor", "factor must be at least 1")
-    return Backoff(
-        type="fixed" if kind == "fixed" else "exponential",
-        base_s=plain.base_s if base is None else float(base),
-        max_s=max(plain.max_s, float(base or 0)) if longest is None else float(longest),
-        factor=plain.factor if factor is None else float(factor),
-        jitter=plain.jitter if jitter is None else jitter,
-    )
+    timeout_s = plain.timeout_s if timeout is None else float(timeout)
+    return HandlerOptions(timeout_s, ram, cpu, block.boolean("isolate") or False)
 
 
 def _limit(block: Section, key: str, message: str) -> None:

@@ -27,8 +27,8 @@ KEYS: dict[Kind, frozenset[str]] = {
             "middleware",
         )
     ),
-    Kind.EVENT: frozenset((*_COMMON, *_RUNS, "subscribes", "input")),
-    Kind.CRON: frozenset((*_COMMON, *_RUNS, "cron", "timezone", "overlap")),
+    Kind.EVENT: frozenset((*_COMMON, *_RUNS, "subscribes", "input", "atomic")),
+    Kind.CRON: frozenset((*_COMMON, *_RUNS, "cron", "timezone", "overlap", "catchUp", "atomic")),
     Kind.NOOP: frozenset((*_COMMON, "virtualEmits", "virtualSubscribes")),
     Kind.STREAM: frozenset((*_COMMON, "schema", "baseConfig", "canAccess")),
 }
@@ -36,10 +36,23 @@ KEYS: dict[Kind, frozenset[str]] = {
 # Keys of objects inside a config, by the path of the object.
 NESTED: dict[str, frozenset[str]] = {
     "infrastructure": frozenset({"handler", "queue"}),
-    "infrastructure.handler": frozenset({"ram", "cpu", "timeout"}),
+    "infrastructure.handler": frozenset({"ram", "cpu", "timeout", "isolate"}),
     "infrastructure.queue": frozenset(
-        {"type", "maxRetries", "visibilityTimeout", "delaySeconds", "concurrency", "backoff"}
+        {
+            "type",
+            "maxRetries",
+            "visibilityTimeout",
+            "delaySeconds",
+            "concurrency",
+            "backoff",
+            "priority",
+            "throttle",
+            "batch",
+            "onDeadLetter",
+        }
     ),
+    "infrastructure.queue.throttle": frozenset({"key", "concurrency", "limit", "perSeconds"}),
+    "infrastructure.queue.batch": frozenset({"size", "waitMs"}),
     "infrastructure.queue.backoff": frozenset(
         {"type", "baseSeconds", "maxSeconds", "factor", "jitter"}
     ),

@@ -12,6 +12,8 @@ from stepweave.steps.schema import Validator
 
 __all__ = [
     "Backoff",
+    "Batch",
+    "CatchUp",
     "Defaults",
     "Emit",
     "Entry",
@@ -25,9 +27,13 @@ __all__ = [
     "Severity",
     "Step",
     "Stream",
+    "Throttle",
 ]
 
 Severity = Literal["error", "warning", "info"]
+
+CatchUp = Literal["none", "once", "all"]
+"""What becomes of a cron step's times that passed while nothing ran."""
 
 
 class Kind(StrEnum):
@@ -127,15 +133,39 @@ class Backoff:
 
 
 @dataclass(frozen=True, slots=True)
+class Throttle:
+    """How many events of one lane run at once (`concurrency`) and start in a window (`limit`).
+
+    A lane is the value found at `key`, a path into the event's data; without a key there is
+    one lane for the step.
+    """
+
+    key: tuple[str, ...] = ()
+    concurrency: int | None = None
+    limit: int | None = None
+    window_s: float = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """Hand over up to `size` events at once, the first of them after `wait_s` at the latest."""
+
+    size: int
+    wait_s: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
 class HandlerOptions:
-    """`infrastructure.handler`. `ram_mb` and `cpu` describe a deployment and have no local effect.
+    """`infrastructure.handler`. `cpu` describes a deployment and has no local effect.
 
     `timeout_s` is always set: 60 for an API step and 300 for the others unless the config says.
+    With `isolate` the step has a child process of its own.
     """
 
     timeout_s: float = 300.0
     ram_mb: float | None = None
     cpu: float | None = None
+    isolate: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,6 +173,8 @@ class QueueOptions:
     """`infrastructure.queue`: how events reach a step.
 
     `max_retries` counts the tries after the first one. `concurrency` None leaves it to the engine.
+    A higher `priority` goes first; an event may bring its own. `on_dead_letter` says what a
+    FIFO group does when one of its events failed for good.
     """
 
     type: Literal["standard", "fifo"] = "standard"
@@ -151,6 +183,10 @@ class QueueOptions:
     delay_s: float = 0.0
     concurrency: int | None = None
     backoff: Backoff = Backoff()
+    priority: int = 0
+    throttle: Throttle | None = None
+    batch: Batch | None = None
+    on_dead_letter: Literal["wait", "continue"] = "wait"
 
 
 @dataclass(frozen=True, slots=True)
@@ -205,6 +241,8 @@ class Step:
     cron: str | None = None
     timezone: str | None = None
     overlap: bool = False
+    catch_up: CatchUp = "none"
+    atomic: bool = False
     infrastructure: Infrastructure = Infrastructure()
     include_files: tuple[str, ...] = ()
     has_middleware: bool = False

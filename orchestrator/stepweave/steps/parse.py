@@ -10,7 +10,17 @@ from collections.abc import Collection, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from stepweave.steps import infrastructure, keys, patterns, schedule, schemas, wording
-from stepweave.steps.model import Defaults, Emit, Found, Kind, Problem, QueryParam, Step, Stream
+from stepweave.steps.model import (
+    CatchUp,
+    Defaults,
+    Emit,
+    Found,
+    Kind,
+    Problem,
+    QueryParam,
+    Step,
+    Stream,
+)
 from stepweave.steps.routes import METHODS
 from stepweave.steps.section import Notes, Section
 
@@ -141,6 +151,7 @@ class _Parser:
             fields |= self.api()
         elif self.kind is Kind.EVENT:
             fields["subscribes"] = self.subscribes()
+            fields["atomic"] = config.boolean("atomic") or False
             fields["input"] = schemas.one(config, "input", required=False)
         elif self.kind is Kind.CRON:
             fields |= self.cron()
@@ -265,7 +276,22 @@ class _Parser:
             "cron": expression,
             "timezone": timezone,
             "overlap": config.boolean("overlap") or False,
+            "catch_up": self.catch_up(),
+            "atomic": config.boolean("atomic") or False,
         }
+
+    def catch_up(self) -> CatchUp:
+        value = self.config.values.get("catchUp")
+        if value is None or value is False:
+            return "none"
+        if value is True or value == "once":
+            return "once"
+        if value == "all":
+            return "all"
+        written = wording.quote(value)
+        hint = "write true for one run, or 'all' for each time that was missed"
+        self.config.error("bad_value", f"catchUp is {written}", "catchUp", hint)
+        return "none"
 
     def emits(self, key: str) -> tuple[Emit, ...]:
         """The topics of a list of strings and objects, and the list in its shortest form."""

@@ -109,12 +109,15 @@ def test_the_json_schemas_name_the_keys_inside_configs() -> None:
     emit = event["$defs"]["emit"]["oneOf"][1]
     param = config_schema("api")["properties"]["queryParams"]["items"]["oneOf"][1]
     base = config_schema("stream")["properties"]["baseConfig"]
-    backoff = block["queue"]["properties"]["backoff"]["anyOf"][1]
+    queue = block["queue"]["properties"]
+    backoff, batch = queue["backoff"]["anyOf"][1], queue["batch"]["anyOf"][1]
     named = {
         "infrastructure": block,
         "infrastructure.handler": block["handler"]["properties"],
-        "infrastructure.queue": block["queue"]["properties"],
+        "infrastructure.queue": queue,
         "infrastructure.queue.backoff": backoff["properties"],
+        "infrastructure.queue.batch": batch["properties"],
+        "infrastructure.queue.throttle": queue["throttle"]["properties"],
         "baseConfig": base["properties"],
         "emits": emit["properties"],
         "virtualEmits": emit["properties"],
@@ -175,13 +178,22 @@ def described(item: Step | Stream) -> dict[str, Any]:
     if isinstance(item, Stream):
         return facts | {"has_access_check": item.has_access_check}
     queue = asdict(item.infrastructure.queue)
+    if queue["throttle"] is not None:
+        queue["throttle"]["key"] = list(queue["throttle"]["key"])
     return facts | {
+        "atomic": item.atomic,
         "backoff": queue.pop("backoff"),
+        "batch": queue.pop("batch"),
+        "catch_up": item.catch_up,
         "cron": item.cron,
         "has_middleware": item.has_middleware,
         "include_files": list(item.include_files),
+        "isolate": item.infrastructure.handler.isolate,
         "method": item.method,
+        "on_dead_letter": queue.pop("on_dead_letter"),
         "overlap": item.overlap,
+        "priority": queue.pop("priority"),
+        "throttle": queue.pop("throttle"),
         "queue": queue,
         "route": item.route,
         "statuses": sorted(item.responses),
