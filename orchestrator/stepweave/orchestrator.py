@@ -28,6 +28,7 @@ from stepweave.errors import StepweaveError
 from stepweave.http import internal, manage
 from stepweave.http.api_steps import ApiSteps
 from stepweave.http.app import App
+from stepweave.http.cors import Cors
 from stepweave.http.guard import Guard
 from stepweave.insight import View
 from stepweave.loading import Loader
@@ -128,7 +129,12 @@ class Orchestrator:
             Letters(self.store, self.bus.redrive), Browser(self.store), settings.server.max_body
         )
         pages = internal.make(View(self), self._guard(), desk)
-        self.app = App(self.api, pages, self.registry.table)
+        self.app = App(
+            self.api,
+            pages,
+            self.registry.table,
+            cors=Cors.make(settings.cors, development=self.mode != "start"),
+        )
         stack.push_async_callback(self._quiet)
         if self.mode == "dev":
             self._files = Watch(self.project.root, self.records.notice)

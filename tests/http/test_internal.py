@@ -91,6 +91,40 @@ async def test_health_is_503_and_live_while_a_runner_is_away(
     assert (answer.json()["live"], answer.json()["ready"]) == (True, False)
 
 
+async def test_live_and_ready_are_told_apart(dev: Running, monkeypatch: pytest.MonkeyPatch) -> None:
+    ready, live = "/_stepweave/health/ready", "/_stepweave/health/live"
+    for target in (ready, live):
+        answer = await dev.http.get(target, headers={"host": "10.0.0.7"})
+        assert (answer.status_code, answer.json()) == (200, {"status": "ok"})
+
+    monkeypatch.setattr(dev.it, "ready", False)
+
+    starting = await ask(dev, "GET", ready)
+    assert (starting.status, starting.json()) == (503, {"status": "starting"})
+    assert (await ask(dev, "GET", live)).status == 200
+
+
+# --- browsers
+
+
+@pytest.mark.parametrize("target", [*PAGES, *API, "/_stepweave/health", "/_stepweave/nowhere"])
+@pytest.mark.parametrize("origin", ["http://localhost", "http://evil.example"])
+async def test_browsers_are_told_to_keep_internal_answers_apart(
+    dev: Running, target: str, origin: str
+) -> None:
+    answer = await ask(dev, "GET", target, ("origin", origin))
+
+    policy = answer.get("content-security-policy") or ""
+    assert policy.startswith("default-src 'none';")
+    assert "frame-ancestors 'none'" in policy
+    assert answer.get("x-content-type-options") == "nosniff"
+    assert answer.get("x-frame-options") == "DENY"
+    assert answer.get("referrer-policy") == "no-referrer"
+    assert answer.get("cross-origin-resource-policy") == "same-origin"
+    assert answer.get("cache-control") == "no-store"
+    assert [name for name, _ in answer.head if name.startswith("access-control-")] == []
+
+
 # --- who may
 
 

@@ -112,7 +112,6 @@ async def test_each_method_has_its_step(running: Running) -> None:
         ("GET", "/python/echo", "POST"),
         ("HEAD", "/python/echo/7", "POST"),
         ("PROPFIND", "/python/echo", "POST"),
-        ("OPTIONS", "/orders/2026", "GET, HEAD"),
     ],
 )
 async def test_another_method_is_a_405_that_names_those_there_are(
@@ -145,6 +144,22 @@ async def test_head_has_a_step_of_its_own_or_that_of_get(running: Running) -> No
     assert other.json()["step"] == "getProbe"
 
 
-async def test_options_is_a_method_like_any_other(running: Running) -> None:
+@pytest.mark.parametrize(
+    ("target", "allow"),
+    [
+        ("/orders/2026", "GET, HEAD, OPTIONS"),
+        ("/pets/7", "GET, PUT, DELETE, HEAD, OPTIONS"),
+        ("/ruby/echo/7?a=b", "POST, OPTIONS"),
+    ],
+)
+async def test_options_tells_what_a_path_answers(running: Running, target: str, allow: str) -> None:
+    answer = await ask(running, "OPTIONS", target)
+
+    assert (answer.status, answer.body) == (204, b"")
+    assert answer.get("allow") == allow
+    assert (await ask(running, "OPTIONS", "/nowhere")).status == 404
+
+
+async def test_a_step_for_options_wins(running: Running) -> None:
     assert await found(running, "/choices", "OPTIONS") == ("options", {})
     assert await found(running, "/choices", "GET") == ("choices", {})

@@ -162,3 +162,34 @@ async def test_a_traceparent_that_breaks_the_rules_is_ignored(
     trace_id = answer.get("x-trace-id") or ""
     assert re.fullmatch("[0-9a-f]{32}", trace_id)
     assert trace_id not in ("1" * 32, "2" * 32, "0" * 32)
+
+
+# --- request ids
+
+
+@pytest.mark.parametrize("target", ["/orders", "/fail", "/nowhere", "/", "/_stepweave/health"])
+async def test_the_callers_request_id_comes_back(shop: Running, target: str) -> None:
+    answer = await ask(shop, "GET", target, ("x-request-id", "req-7/a=b"))
+
+    assert answer.get("x-request-id") == "req-7/a=b"
+    assert answer.get("x-trace-id") != "req-7/a=b"
+
+
+@pytest.mark.parametrize("target", ["/orders", "/fail", "/nowhere", "/", "/_stepweave/health"])
+@pytest.mark.parametrize(
+    "given", [[], [""], ["a b"], ["x" * 201], ["caf\xe9"], ["one", "two"]], ids=repr
+)
+async def test_without_a_good_one_the_request_id_is_the_trace_id(
+    shop: Running, target: str, given: list[str]
+) -> None:
+    answer = await ask(shop, "GET", target, *(("x-request-id", text) for text in given))
+
+    assert answer.get("x-request-id") == answer.get("x-trace-id")
+
+
+async def test_the_trace_tells_the_request_id(shop: Running) -> None:
+    answer = await order(shop, ("x-request-id", "req-8"))
+
+    assert answer.get("x-request-id") == "req-8"
+    found = await spans(shop, answer.get("x-trace-id") or "")
+    assert "request id req-8" in str(found["Order"]["events"])

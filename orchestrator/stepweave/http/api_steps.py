@@ -10,6 +10,7 @@ from stepweave.calls import Call, Outcome
 from stepweave.engine.invoker import Invoker
 from stepweave.errors import InvalidInput, StoreFailed, TooLarge
 from stepweave.http import request
+from stepweave.http.identity import request_id
 from stepweave.http.response import Reply, Send, error_reply, from_handler, send_reply
 from stepweave.steps.model import Step
 from stepweave.trace import Span, new_trace_id, parse_traceparent
@@ -61,12 +62,14 @@ class ApiSteps:
         given = head.get("traceparent")
         parent = parse_traceparent(given) if isinstance(given, str) else None
         trace_id = parent.trace_id if parent is not None else new_trace_id()
+        asked = head.get("x-request-id")
+        ids = trace_id, (request_id(asked) if asked is not None else None)
         method = scope["method"]
         head_only = method == "HEAD"
         encoding = head.get("content-encoding")
         if encoding is not None and encoding != "identity":
             text = f"a body in content-encoding {encoding} is not read; send it as it is"
-            await send_reply(send, error_reply(415, text), trace_id)
+            await send_reply(send, error_reply(415, text), *ids)
             return
         try:
             body = await request.read_body(receive, head, self._max_body)
@@ -76,10 +79,10 @@ class ApiSteps:
             )
             query = request.query_of(scope)
         except TooLarge as error:
-            await send_reply(send, error_reply(413, str(error)), trace_id)
+            await send_reply(send, error_reply(413, str(error)), *ids)
             return
         except InvalidInput as error:
-            await send_reply(send, error_reply(400, str(error)), trace_id)
+            await send_reply(send, error_reply(400, str(error)), *ids)
             return
         except request.ClientGone:
             return
@@ -88,7 +91,7 @@ class ApiSteps:
                 {"path": issue.path, "message": issue.message} for issue in step.body.issues(value)
             ]
             reply = error_reply(400, "Invalid request body", issues=issues)
-            await send_reply(send, reply, trace_id, head_only=head_only)
+            await send_reply(send, reply, *ids, head_only=head_only)
             return
         path = scope["path"]
         span = Span(
@@ -101,6 +104,8 @@ class ApiSteps:
             route=step.route,
             path=path,
         )
+        if ids[1] is not None:
+            span.add("log", "debug", f"request id {ids[1]}")
         answer: asyncio.Future[Reply] = self._loop.create_future()
 
         def done(call: Call, outcome: Outcome) -> None:
@@ -135,7 +140,7 @@ class ApiSteps:
             except StoreFailed as error:
                 self._notice("error", str(error), call)
                 reply = error_reply(503, "The answer could not be made durable", traceId=trace_id)
-        await send_reply(send, reply, trace_id, head_only=head_only)
+        await send_reply(send, reply, *ids, head_only=head_only)
 
     def _reply(self, step: Step, call: Call, outcome: Outcome) -> Reply:
         if outcome.status == "ok":

@@ -8,11 +8,12 @@ from typing import Any
 from starlette.types import ASGIApp
 
 from stepweave.http.api_steps import ApiSteps
+from stepweave.http.cors import Cors
+from stepweave.http.identity import identity
 from stepweave.http.request import Receive
 from stepweave.http.response import Reply, Send, error_reply, send_reply
 from stepweave.steps.model import Step
-from stepweave.steps.routes import MethodNotAllowed, RouteTable
-from stepweave.trace import new_trace_id
+from stepweave.steps.routes import Match, MethodNotAllowed, RouteTable
 
 __all__ = ["App"]
 
@@ -22,35 +23,57 @@ _INTERNAL = "/_stepweave"
 class App:
     """Routes each request. `routes` is replaced as a whole when the steps change."""
 
-    def __init__(self, api: ApiSteps, internal: ASGIApp, routes: RouteTable[Step]) -> None:
+    def __init__(
+        self,
+        api: ApiSteps,
+        internal: ASGIApp,
+        routes: RouteTable[Step],
+        *,
+        cors: Cors | None = None,
+    ) -> None:
         self.routes = routes
         self._api = api
         self._internal = internal
+        self._cors = cors
 
     async def __call__(self, scope: Mapping[str, Any], receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             await self._refuse_socket(scope, receive, send)
             return
         path: str = scope["raw_path"].decode("latin-1")
-        match = self.routes.match(scope["method"], path)
-        if match is None or path.startswith(_INTERNAL):
-            await self._other(path, scope, receive, send)
-        elif isinstance(match, MethodNotAllowed):
-            if path == "/" and scope["method"] in ("GET", "HEAD"):
-                await self._other(path, scope, receive, send)
-                return
-            await send_reply(send, _not_allowed(match, scope["method"], path), new_trace_id())
-        else:
-            await self._api.serve(match.step, match.params, scope, receive, send)
-
-    async def _other(
-        self, path: str, scope: Mapping[str, Any], receive: Receive, send: Send
-    ) -> None:
-        if path == "/" or path.startswith(_INTERNAL):
+        if path.startswith(_INTERNAL):
             await self._internal(scope, receive, send)  # type: ignore[arg-type]
             return
-        reply = error_reply(404, f"There is no route {scope['method']} {path}")
-        await send_reply(send, reply, new_trace_id())
+        method: str = scope["method"]
+        match = self.routes.match(method, path)
+        if isinstance(match, Match):
+            if self._cors is not None and method != "OPTIONS":
+                send = self._cors.wrap(scope, send)
+            await self._api.serve(match.step, match.params, scope, receive, send)
+        else:
+            await self._other(match, path, scope, receive, send)
+
+    async def _other(
+        self,
+        match: MethodNotAllowed | None,
+        path: str,
+        scope: Mapping[str, Any],
+        receive: Receive,
+        send: Send,
+    ) -> None:
+        """What no step answers: preflights, the methods of a path, the page, errors."""
+        method: str = scope["method"]
+        if path == "/" and (match is None or method in ("GET", "HEAD")):
+            await self._internal(scope, receive, send)  # type: ignore[arg-type]
+            return
+        reply: Reply | None = None
+        if self._cors is not None:
+            if method == "OPTIONS":
+                reply = self._cors.preflight(scope["headers"])
+            send = self._cors.wrap(scope, send) if reply is None else send
+        if reply is None:
+            reply = _refusal(match, method, path)
+        await send_reply(send, reply, *identity(scope["headers"]))
 
     async def _refuse_socket(self, scope: Mapping[str, Any], receive: Receive, send: Send) -> None:
         if scope["type"] == "websocket":
@@ -58,8 +81,13 @@ class App:
             await send({"type": "websocket.close", "code": 1000})
 
 
-def _not_allowed(match: MethodNotAllowed, method: str, path: str) -> Reply:
+def _refusal(match: MethodNotAllowed | None, method: str, path: str) -> Reply:
+    """The answer to a request that no step takes."""
+    if match is None:
+        return error_reply(404, f"There is no route {method} {path}")
     allowed = ", ".join(match.allowed)
+    if method == "OPTIONS":
+        return Reply(204, [(b"allow", f"{allowed}, OPTIONS".encode())], b"")
     reply = error_reply(405, f"{path} answers {allowed}, not {method}")
     reply.head.append((b"allow", allowed.encode()))
     return reply

@@ -15,12 +15,23 @@ from starlette.routing import Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from stepweave.http.guard import Guard
+from stepweave.http.identity import identity
 from stepweave.http.page import POLICY, overview
-from stepweave.trace import new_trace_id
 
 __all__ = ["Insight", "make"]
 
 _HEALTH = "/_stepweave/health"
+_OPEN = frozenset({_HEALTH, f"{_HEALTH}/live", f"{_HEALTH}/ready"})
+_PROTECTION = {
+    "cache-control": "no-store",
+    "content-security-policy": "default-src 'none'; base-uri 'none'; frame-ancestors 'none'",
+    "cross-origin-opener-policy": "same-origin",
+    "cross-origin-resource-policy": "same-origin",
+    "referrer-policy": "no-referrer",
+    "x-content-type-options": "nosniff",
+    "x-frame-options": "DENY",
+}
+"""What every internal answer tells browsers, unless a page says it itself."""
 
 
 class Insight(Protocol):
@@ -47,10 +58,16 @@ def make(insight: Insight, guard: Guard, more: Sequence[Route] = ()) -> ASGIApp:
         found = insight.health()
         return _Json(found, status_code=200 if found["ready"] else 503)
 
+    async def live(_request: Request) -> Response:
+        return _Json({"status": "ok"})
+
+    async def ready(_request: Request) -> Response:
+        found = insight.health()
+        return _Json({"status": found["status"]}, status_code=200 if found["ready"] else 503)
+
     async def page(_request: Request) -> Response:
         text = overview(insight.project(), insight.steps(), insight.status())
-        headers = {"content-security-policy": POLICY, "cache-control": "no-store"}
-        return HTMLResponse(text, headers=headers)
+        return HTMLResponse(text, headers={"content-security-policy": POLICY})
 
     async def steps(_request: Request) -> Response:
         return _Json(insight.steps())
@@ -74,6 +91,8 @@ def make(insight: Insight, guard: Guard, more: Sequence[Route] = ()) -> ASGIApp:
     app = Starlette(
         routes=[
             Route(_HEALTH, health),
+            Route(f"{_HEALTH}/live", live),
+            Route(f"{_HEALTH}/ready", ready),
             Route("/", page),
             Route("/_stepweave", page),
             Route("/_stepweave/", page),
@@ -85,14 +104,17 @@ def make(insight: Insight, guard: Guard, more: Sequence[Route] = ()) -> ASGIApp:
     )
 
     async def checked(scope: Scope, receive: Receive, send: Send) -> None:
-        async def traced(message: Message) -> None:
+        async def marked(message: Message) -> None:
             if message["type"] == "http.response.start":
-                MutableHeaders(scope=message)["x-trace-id"] = new_trace_id()
+                headers = MutableHeaders(scope=message)
+                for name, value in _PROTECTION.items():
+                    headers.setdefault(name, value)
+                headers["x-trace-id"], headers["x-request-id"] = identity(scope["headers"])
             await send(message)
 
-        refusal = None if scope["path"] == _HEALTH else guard.refusal(Headers(scope=scope))
+        refusal = None if scope["path"] in _OPEN else guard.refusal(Headers(scope=scope))
         serve: ASGIApp = app if refusal is None else _error(Request(scope), *refusal)
-        await serve(scope, receive, traced)
+        await serve(scope, receive, marked)
 
     return checked
 

@@ -85,10 +85,26 @@ def error_reply(status: int, error: str, **more: Any) -> Reply:
     return Reply(status, [_JSON_TYPE, (b"content-length", b"%d" % len(data))], data)
 
 
-async def send_reply(send: Send, reply: Reply, trace_id: str, *, head_only: bool = False) -> None:
-    """Write an answer; every one carries its trace id."""
-    reply.head.append((b"x-trace-id", trace_id.encode()))
-    await send({"type": "http.response.start", "status": reply.status, "headers": reply.head})
+async def send_reply(
+    send: Send,
+    reply: Reply,
+    trace_id: str,
+    request_id: str | None = None,
+    *,
+    head_only: bool = False,
+) -> None:
+    """Write an answer; every one carries its trace id and a request id.
+
+    That one is the handler's, else the caller's, else the trace id.
+    """
+    head = reply.head
+    head.append((b"x-trace-id", trace_id.encode()))
+    for name, _ in head:
+        if name == b"x-request-id":
+            break
+    else:
+        head.append((b"x-request-id", (request_id or trace_id).encode()))
+    await send({"type": "http.response.start", "status": reply.status, "headers": head})
     await send({"type": "http.response.body", "body": b"" if head_only else reply.body})
 
 

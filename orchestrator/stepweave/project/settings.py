@@ -13,6 +13,7 @@ from stepweave.project import values
 from stepweave.project.values import Reader
 
 __all__ = [
+    "Cors",
     "Cron",
     "Events",
     "Runner",
@@ -46,6 +47,23 @@ class Server:
     request_timeout_s: float = _setting(60.0, values.seconds(0.001))
     hosts: tuple[str, ...] = _setting((), values.texts)
     token: str | None = _setting(None, values.optional(values.text))
+
+
+@dataclass(frozen=True, slots=True)
+class Cors:
+    """`[cors]`: which pages of other origins may use the project's routes.
+
+    `origins` None: in development those of this machine, in production none.
+    """
+
+    origins: tuple[str, ...] | None = _setting(None, values.texts)
+    methods: tuple[str, ...] = _setting(
+        ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"), values.texts
+    )
+    headers: tuple[str, ...] = _setting(("*",), values.texts)
+    expose: tuple[str, ...] = _setting(("x-trace-id", "x-request-id"), values.texts)
+    credentials: bool = _setting(False, values.flag)
+    max_age_s: float = _setting(600.0, values.seconds(0.0))
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,6 +153,7 @@ class Settings:
 
     name: str | None = _setting(None, values.optional(values.text))
     server: Server = Server()
+    cors: Cors = Cors()
     steps: Steps = Steps()
     events: Events = Events()
     storage: Storage = Storage()
