@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from stepweave import payload
-from stepweave.engine.store.contract import StateSet
+from stepweave.engine.store.operations import StateSet
 from stepweave.logs import Record
 from tests.flows.bodies import (
     ACCESS,

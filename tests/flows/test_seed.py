@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from stepweave import payload
-from stepweave.engine.store.contract import StateSet
+from stepweave.engine.store.operations import StateSet
 from tests.flows.harness import Running, start
 
 pytestmark = pytest.mark.anyio

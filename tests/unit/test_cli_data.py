@@ -18,7 +18,7 @@ import pytest
 from stepweave import cli, serving
 from stepweave.cli import presence
 from stepweave.cli.table import table
-from stepweave.engine.store.contract import Bury, PutEvent, StateSet
+from stepweave.engine.store.operations import Bury, PutEvent, StateSet
 from stepweave.engine.store.sqlite import SqliteStore
 from stepweave.payload import encode
 

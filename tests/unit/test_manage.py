@@ -13,7 +13,7 @@ from starlette.applications import Starlette
 
 from stepweave.engine.browser import Browser
 from stepweave.engine.letters import Letters, recorder
-from stepweave.engine.store.contract import Bury, PutEvent, StateSet
+from stepweave.engine.store.operations import Bury, PutEvent, StateSet
 from stepweave.engine.store.sqlite import SqliteStore
 from stepweave.http import manage
 from stepweave.payload import Payload, encode
@@ -96,6 +96,7 @@ async def test_a_dead_letter_is_shown_whole(api: Api) -> None:
             "id": id, "event": "0000000000000001", "step": "Pay", "topic": "order",
             "trace_id": "7", "attempts": 4, "reason": "error", "error": ERROR, "at": 8,
             "source": "Shop", "group": "g", "data": {"order": 7}, "type": "object", "size": 11,
+            "holds": False, "errors": [ERROR], "event_at": 5,
         },
     )  # fmt: skip
 

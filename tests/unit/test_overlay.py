@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from stepweave import payload
-from stepweave.engine.store.contract import (
+from stepweave.engine.store.operations import (
     CronTick,
     Operation,
     StateClear,

@@ -2,17 +2,25 @@
 
 from __future__ import annotations
 
+import contextlib
 import shutil
 import sqlite3
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
+import orjson
 import pytest
 
-from stepweave.engine.store.contract import (
+from stepweave.engine.store.contract import CronState
+from stepweave.engine.store.operations import (
     Bury,
+    Cancel,
+    CronDone,
+    CronPause,
     CronTick,
+    Discard,
+    Expect,
     PutEvent,
     Redrive,
     Retry,
@@ -42,7 +50,9 @@ async def store(tmp_path: Path) -> AsyncIterator[SqliteStore]:
 
 def event(id: int, *steps: str, key: str | None = None, topic: str = "a.b") -> PutEvent:
     deliveries = tuple((step, 0) for step in steps)
-    return PutEvent(id, topic, encode({"n": id}), "00-t-s-01", "Src", 5, None, key, deliveries)
+    return PutEvent(
+        id, topic, encode({"n": id}), "00-t-s-01", "Src", 5, None, key, deliveries, 1 << 60
+    )
 
 
 def read(store: SqliteStore, group: str, key: str) -> list[Any]:
@@ -164,7 +174,8 @@ async def test_a_dead_letter_keeps_its_payload_and_can_be_delivered_anew(
     (letter,) = await store.dead()
     assert (letter.subscription, letter.attempts, letter.data) == ("A", 4, encode({"n": 1}))
     assert list(store.waiting()) == []
-    (put,) = await store.apply((Redrive(letter.id, 50, 9),))
+    ((put, held),) = await store.apply((Redrive(letter.id, 50, 9),))
+    assert not held
     assert put.data == encode({"n": 1})
     assert [row.event for row in store.waiting()] == [50]
     assert await store.dead() == []
@@ -178,7 +189,7 @@ async def test_a_redriven_dead_letter_may_carry_other_data(store: SqliteStore) -
 
     puts = await store.apply((Redrive(first.id, 50, 9, (TWO,)), Redrive(second.id, 51, 9, (None,))))
 
-    assert [put.data for put in puts] == [TWO, None]
+    assert [put.data for put, _held in puts] == [TWO, None]
     stored: list[Any] = []
     store.event(50, lambda error, found: stored.append(found.data))
     assert stored == [TWO]
@@ -212,6 +223,21 @@ async def test_state_is_listed_in_pages_of_living_values(store: SqliteStore) -> 
     ]
     assert [row.key for row in await store.state_page("g", "b", 3, 5)] == ["c", "é"]
     assert await store.state_page("nothing", None, 3, 5) == []
+
+
+async def test_a_group_is_read_whole_or_in_pages(store: SqliteStore) -> None:
+    await store.apply([StateSet("g", key, encode(key)) for key in ("", "a", "b", "c", "é")])
+    store.submit((StateSet("g", "bb", ONE, expires_at=1),))
+
+    def keys(after: str | None, limit: int | None) -> list[str]:
+        rows: list[tuple[str, object]] = []
+        store.state_list("g", lambda error, found: rows.extend(found), after, limit)
+        return [key for key, _ in rows]
+
+    await store.apply(())
+    assert keys(None, None) == ["", "a", "b", "c", "é"]
+    assert [keys(None, 2), keys("a", 2), keys("c", 2)] == [["", "a"], ["b", "c"], ["é"]]
+    assert [keys("", None), keys("é", 9)] == [["a", "b", "c", "é"], []]
 
 
 async def test_groups_are_counted_in_pages(store: SqliteStore) -> None:
@@ -333,3 +359,121 @@ async def test_a_closed_store_answers_with_an_error(tmp_path: Path) -> None:
     await store.close()
     with pytest.raises(StoreFailed, match="closed"):
         await store.apply((StateSet("g", "k", ONE),))
+
+
+async def test_a_letter_that_holds_its_group_is_delivered_anew_at_its_old_place(
+    store: SqliteStore,
+) -> None:
+    first, second = (event(id, "A")._replace(group="g") for id in (1, 2))
+    await store.apply((first, second, Bury(1, "A", 1, "error", b"{}", 8, True, True)))
+    assert list(store.held()) == [("A", "g")]
+    (letter,) = await store.dead()
+    assert letter.holds
+
+    ((put, held),) = await store.apply((Redrive(letter.id, 50, 9),))
+
+    assert held
+    assert put.rank == 1
+    assert list(store.held()) == []
+    assert [(row.event, row.rank) for row in store.waiting()] == [(50, 1), (2, 2)]
+
+
+async def test_a_discarded_letter_tells_which_group_it_held(store: SqliteStore) -> None:
+    for id, holds in ((1, True), (2, False)):
+        put = event(id, "A")._replace(group="g")
+        await store.apply((put, Bury(id, "A", 1, "error", b"{}", 8, True, holds)))
+    assert await store.apply((Discard(2), Discard(1), Discard(9))) == [
+        ("A", None),
+        ("A", "g"),
+        None,
+    ]
+
+
+async def test_the_errors_of_all_tries_are_kept_the_first_and_the_newest(
+    store: SqliteStore,
+) -> None:
+    await store.apply((event(1, "A"),))
+    for attempt in range(1, 31):
+        await store.apply((Retry(1, "A", attempt + 1, 0, b'{"n":%d}' % attempt),))
+    (pending,) = await store.pending()
+    kept = [each["n"] for each in orjson.loads(pending.errors)]
+    assert kept == [1, *range(12, 31)]
+    await store.apply((Bury(1, "A", 31, "error", b'{"n":31}', 8, None),))
+    (letter,) = await store.dead()
+    assert [each["n"] for each in orjson.loads(letter.errors)] == [1, *range(13, 32)]
+    assert store.events([1]) == []
+
+
+async def test_a_settlement_that_does_not_know_its_event_drops_it_with_the_last_delivery(
+    store: SqliteStore,
+) -> None:
+    await store.apply((event(1, "A", "B"),))
+    await store.apply((Settle(1, "A", None),))
+    assert [found.id for found in store.events([1])] == [1]
+    await store.apply((Settle(1, "B", None),))
+    assert store.events([1]) == []
+
+
+async def test_deliveries_that_do_not_run_are_cancelled(store: SqliteStore) -> None:
+    await store.apply((event(1, "A", "B", "C"), event(2, "A")))
+    assert sorted((await store.apply((Cancel(1, ("B",)),)))[0]) == ["A", "C"]
+    assert [(row.event, row.subscription) for row in store.waiting()] == [(1, "B"), (2, "A")]
+    assert await store.apply((Cancel(2), Cancel(9))) == [["A"], []]
+    assert store.events([1, 2])[0].id == 1
+    assert len(store.events([1, 2])) == 1
+
+
+async def test_pending_deliveries_are_listed_newest_first_by_page_step_and_topic(
+    store: SqliteStore,
+) -> None:
+    await store.apply((event(1, "A", "B"), event(2, "A", topic="c"), event(3, "B")))
+    every = [(each.event, each.subscription) for each in await store.pending()]
+    assert every == [(3, "B"), (2, "A"), (1, "B"), (1, "A")]
+    assert [each.event for each in await store.pending(2, (3, "B"))] == [2, 1]
+    assert [each.event for each in await store.pending(step="A")] == [2, 1]
+    assert [each.event for each in await store.pending(topic="c")] == [2]
+    assert [each.subscription for each in await store.pending(event=1)] == ["B", "A"]
+
+
+async def test_what_was_seen_must_still_be_there(store: SqliteStore) -> None:
+    await store.apply((StateSet("g", "k", ONE), StreamSet("s", "g", "i", TWO, 5)))
+    seen = (
+        Expect(None, "g", "k", ONE), Expect(None, "g", "none", None), Expect("s", "g", "i", TWO),
+        Expect(None, "g", None, [("k", ONE)]), Expect("s", "g", None, [("i", TWO)]),
+    )  # fmt: skip
+    await store.apply(seen)
+    await store.apply((StateSet("g", "k", TWO), StreamSet("s", "g", "j", ONE, 5)))
+    for expect in (seen[0], seen[3], seen[4]):
+        with pytest.raises(Conflict):
+            await store.apply((expect, StateSet("g", "after", ONE)))
+    assert read(store, "g", "after") == [None]
+
+
+async def test_a_tick_is_begun_once_and_known_to_be_done(store: SqliteStore) -> None:
+    assert await store.apply((CronTick("T", 5),)) == [True]
+    assert store.cron() == [CronState("T", 5, False, False)]
+    await store.apply((CronDone("T", 5), CronPause("T", True), CronPause("U", True)))
+    assert store.cron() == [CronState("T", 5, True, True), CronState("U", None, True, True)]
+    assert await store.apply((CronTick("T", 5), CronTick("U", 1))) == [False, True]
+
+
+async def test_old_dead_letters_are_forgotten_unless_they_hold_a_group(store: SqliteStore) -> None:
+    for id, at, holds in ((1, 10, False), (2, 10, True), (3, 30, False)):
+        await store.apply((event(id, "A"), Bury(id, "A", 1, "error", b"{}", at, True, holds)))
+    assert await store.forget_dead(20) == 1
+    assert [letter.event for letter in await store.dead()] == [3, 2]
+
+
+async def test_a_file_of_the_first_format_is_brought_up_to_date(tmp_path: Path) -> None:
+    with contextlib.closing(sqlite3.connect(tmp_path / "stepweave.sqlite")) as old:
+        old.executescript((Path(__file__).parent / "format_1.sql").read_text())
+    store = SqliteStore(tmp_path)
+    try:
+        (pending,) = await store.pending()
+        assert (pending.event, pending.attempt, pending.errors) == (7, 2, '[{"message":"no"}]')
+        (letter,) = await store.dead()
+        assert (letter.event, letter.errors, letter.holds) == (6, '[{"message":"never"}]', 0)
+        assert store.cron() == [CronState("Tick", 99, True, False)]
+        assert read(store, "g", "k") == [ONE]
+    finally:
+        await store.close()

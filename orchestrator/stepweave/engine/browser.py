@@ -7,7 +7,8 @@ from collections.abc import Awaitable
 from typing import Any
 
 from stepweave.engine import show
-from stepweave.engine.store.contract import StateClear, StateDelete, StateRow, StateSet, Store
+from stepweave.engine.store.contract import StateRow, Store
+from stepweave.engine.store.operations import StateClear, StateDelete, StateSet
 from stepweave.errors import StepweaveError
 from stepweave.payload import Payload
 

@@ -10,7 +10,8 @@ from stepweave.calls import Call, now_ms
 from stepweave.engine import ids
 from stepweave.engine.dispatcher import Dispatcher, Notice
 from stepweave.engine.invoker import Invoker
-from stepweave.engine.store.contract import PutEvent, Redrive, Store
+from stepweave.engine.store.contract import Store
+from stepweave.engine.store.operations import PutEvent, Redrive
 from stepweave.engine.subscription import Delivery, Event, Subscription
 from stepweave.errors import Busy, InvalidInput, NotDeclared, ShuttingDown, StepweaveError
 from stepweave.payload import Payload
@@ -24,18 +25,26 @@ Done = Callable[[StepweaveError | None, Any], None]
 class BusOptions:
     """Settings of the bus: what the project says about events."""
 
-    __slots__ = ("concurrency", "max_waiting", "strict_emits", "strict_input")
+    __slots__ = (
+        "concurrency",
+        "dedup_window_ms",
+        "max_waiting",
+        "strict_emits",
+        "strict_input",
+    )
 
     def __init__(
         self,
         *,
         concurrency: int = 64,
         max_waiting: int = 1_000_000,
+        dedup_window_ms: int = 86_400_000,
         strict_emits: bool = False,
         strict_input: bool = False,
     ) -> None:
         self.concurrency = concurrency
         self.max_waiting = max_waiting
+        self.dedup_window_ms = dedup_window_ms
         self.strict_emits = strict_emits
         self.strict_input = strict_input
 
@@ -148,7 +157,8 @@ class Bus:
             for subscription in subscriptions
         ]
         rows = tuple((delivery.subscription, delivery.due_at) for delivery in deliveries)
-        op = PutEvent(id, topic, data, trace, source, now, group, event_key, rows)
+        window = now + self._options.dedup_window_ms
+        op = PutEvent(id, topic, data, trace, source, now, group, event_key, rows, window)
 
         def committed(error: StepweaveError | None, results: Any) -> None:
             if error is not None:
@@ -170,10 +180,11 @@ class Bus:
         """
 
         def committed(error: StepweaveError | None, results: Any) -> None:
-            put: PutEvent | None = None if error is not None else results[0]
-            if put is None:
+            made = None if error is not None else results[0]
+            if made is None:
                 done(error, None)
                 return
+            put, _held = made
             event = Event(put.id, put.topic, put.data, put.trace, put.at, put.group, 1)
             self._dispatcher.accept(event, [Delivery(event, put.deliveries[0][0], 1, put.at)])
             done(None, ids.show(put.id))

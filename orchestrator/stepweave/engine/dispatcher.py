@@ -14,14 +14,8 @@ from stepweave.engine.bodies import Bodies
 from stepweave.engine.delays import Delays
 from stepweave.engine.invoker import Invoker
 from stepweave.engine.retries import Verdict
-from stepweave.engine.store.contract import (
-    Bury,
-    Operation,
-    Retry,
-    Settle,
-    Store,
-    StoredEvent,
-)
+from stepweave.engine.store.contract import Store, StoredEvent
+from stepweave.engine.store.operations import Bury, Operation, Retry, Settle
 from stepweave.engine.subscription import Delivery, Event, Subscription
 from stepweave.errors import InvalidInput, StepweaveError
 from stepweave.steps.model import Step

@@ -10,7 +10,8 @@ import orjson
 
 from stepweave.calls import now_ms
 from stepweave.engine import ids, show
-from stepweave.engine.store.contract import DeadLetter, Discard, Done, PutEvent, Redrive, Store
+from stepweave.engine.store.contract import DeadLetter, Done, Store
+from stepweave.engine.store.operations import Discard, Redrive
 from stepweave.errors import StepweaveError
 from stepweave.payload import Payload
 
@@ -51,7 +52,8 @@ class Letters:
         return {
             **_head(letter),
             "source": letter.source,
-            "group": letter.group,
+            "errors": orjson.loads(letter.errors),
+            "event_at": letter.event_at,
             **show.whole(letter.data, "data"),
         }
 
@@ -99,14 +101,14 @@ class Letters:
 
 def recorder(store: Store) -> Redriver:
     """Delivers through the store alone: the next start takes the delivery up."""
-    made = ids.EventIds()
+    event_ids = ids.EventIds()
 
     def redrive(dead: int, done: Done, data: Edit = None) -> None:
         def committed(error: StepweaveError | None, results: Any) -> None:
-            put: PutEvent | None = None if error is not None else results[0]
-            done(error, None if put is None else ids.show(put.id))
+            made = None if error is not None else results[0]
+            done(error, None if made is None else ids.show(made[0].id))
 
-        store.submit((Redrive(dead, made.next(), now_ms(), data),), committed)
+        store.submit((Redrive(dead, event_ids.next(), now_ms(), data),), committed)
 
     return redrive
 
@@ -120,6 +122,8 @@ def _head(letter: DeadLetter) -> dict[str, Any]:
         "trace_id": letter.trace.split("-")[1],
         "attempts": letter.attempts,
         "reason": letter.reason,
-        "error": orjson.loads(letter.error),
+        "error": (orjson.loads(letter.errors) or [{}])[-1],
+        "group": letter.group,
+        "holds": letter.holds,
         "at": letter.at,
     }

@@ -8,13 +8,8 @@ from typing import Any
 
 from stepweave import payload
 from stepweave.calls import Call, now_ms
-from stepweave.engine.store.contract import (
-    StateClear,
-    StateDelete,
-    StateSet,
-    StateUpdate,
-    Store,
-)
+from stepweave.engine.store.contract import Store
+from stepweave.engine.store.operations import StateClear, StateDelete, StateSet, StateUpdate
 from stepweave.errors import StepweaveError
 from stepweave.payload import Payload
 
@@ -61,11 +56,13 @@ class State:
         call.span.add("state", "delete", group, key, 0)
         call.wrote = self._store.submit((StateDelete(group, key),), _first(done))
 
-    def list(self, call: Call, group: str, done: Done) -> None:
-        """`done` gets [(key, value), …] by key."""
+    def list(
+        self, call: Call, group: str, done: Done, *, after: str | None, limit: int | None
+    ) -> None:
+        """`done` gets [(key, value), …] by key: all, or `limit` of those after `after`."""
         call.span.add("state", "getGroup", group, "", 0)
         call.wrote = self._store.last_sequence
-        self._store.state_list(group, done)
+        self._store.state_list(group, done, after, limit)
 
     def clear(self, call: Call, group: str, done: Done) -> None:
         """`done` gets how many values were removed."""

@@ -8,7 +8,8 @@ from typing import Any, NamedTuple
 
 from stepweave import payload
 from stepweave.calls import Call, now_ms
-from stepweave.engine.store.contract import Store, StreamDelete, StreamSet, StreamUpdate
+from stepweave.engine.store.contract import Store
+from stepweave.engine.store.operations import StreamDelete, StreamSet, StreamUpdate
 from stepweave.errors import StepweaveError, UnknownStream
 from stepweave.payload import Payload
 

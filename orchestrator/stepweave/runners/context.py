@@ -25,6 +25,9 @@ _LATEST_MS = 253_402_300_800_000
 """The end of the year 9999, beyond which no calendar can show a record."""
 
 
+_MOST = 2**53 - 1
+
+
 class Emitter(Protocol):
     """The bus, as a handler sees it."""
 
@@ -57,7 +60,9 @@ class StateService(Protocol):
         done: Done,
     ) -> None: ...
     def delete(self, call: Call, group: str, key: str, done: Done) -> None: ...
-    def list(self, call: Call, group: str, done: Done) -> None: ...
+    def list(
+        self, call: Call, group: str, done: Done, *, after: str | None, limit: int | None
+    ) -> None: ...
     def clear(self, call: Call, group: str, done: Done) -> None: ...
     def update(
         self,
@@ -204,7 +209,13 @@ class Context:
         self._state.delete(call, _text(params, "group"), _text(params, "key"), done)
 
     def _state_list(self, call: Call, params: Mapping[str, Any], done: Done) -> None:
-        self._state.list(call, _text(params, "group"), done)
+        self._state.list(
+            call,
+            _text(params, "group"),
+            done,
+            after=_optional_text(params, "after"),
+            limit=_whole(params, "limit", 1, _MOST),
+        )
 
     def _state_clear(self, call: Call, params: Mapping[str, Any], done: Done) -> None:
         self._state.clear(call, _text(params, "group"), done)
@@ -313,6 +324,17 @@ def _int(params: Mapping[str, Any], name: str) -> int | None:
     if not is_number or not 0 <= value <= _LATEST_MS:
         raise InvalidInput(f"{name} must be a number of milliseconds from 0 up, not {value!r:.60}")
     return int(value)
+
+
+def _whole(params: Mapping[str, Any], name: str, least: int, most: int) -> int | None:
+    value = params.get(name)
+    if value is None:
+        return None
+    if type(value) is not int or not least <= value <= most:
+        raise InvalidInput(
+            f"{name} must be a whole number from {least} to {most}, not {value!r:.60}"
+        )
+    return value
 
 
 def _value(params: Mapping[str, Any], name: str) -> Payload:

@@ -9,31 +9,19 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NamedTuple, Protocol
 
+from stepweave.engine.store.operations import Operation, Start
 from stepweave.errors import StepweaveError
 from stepweave.payload import Payload
 
 __all__ = [
-    "Bury",
-    "CronTick",
+    "CronState",
     "DeadLetter",
-    "Discard",
     "Done",
-    "Operation",
-    "PutEvent",
-    "Redrive",
-    "Retry",
-    "Settle",
-    "StateClear",
-    "StateDelete",
+    "Pending",
     "StateGroup",
     "StateRow",
-    "StateSet",
-    "StateUpdate",
     "Store",
     "StoredEvent",
-    "StreamDelete",
-    "StreamSet",
-    "StreamUpdate",
     "Waiting",
 ]
 
@@ -41,170 +29,34 @@ Done = Callable[[StepweaveError | None, Any], None]
 """Called once, later, with (error, result)."""
 
 
-class PutEvent(NamedTuple):
-    """Record an event and one delivery per subscription. Result: None.
+class Waiting(NamedTuple):
+    """A delivery that is not settled, as found at start; `rank` as in PutEvent."""
 
-    With a `key` that was used within the last day nothing is recorded, and the result is the
-    id of the event that holds the key.
-    """
+    event: int
+    subscription: str
+    attempt: int
+    due_at: int
+    group: str | None
+    priority: int | None
+    rank: int
 
-    id: int
+
+class Pending(NamedTuple):
+    """A delivery that is not settled, as people see it. `errors` is a JSON list, oldest first."""
+
+    event: int
+    subscription: str
     topic: str
     data: Payload | None
+    size: int
     trace: str
     source: str
     at: int
     group: str | None
-    key: str | None
-    deliveries: tuple[tuple[str, int], ...]
-
-
-class Settle(NamedTuple):
-    """A delivery is done; with `last` its event goes too. Result: None."""
-
-    event: int
-    subscription: str
-    last: bool
-
-
-class Retry(NamedTuple):
-    """A delivery failed and is tried again at `due_at`; `attempt` is the next one. Result: None."""
-
-    event: int
-    subscription: str
     attempt: int
     due_at: int
-    error: bytes
-
-
-class Bury(NamedTuple):
-    """A delivery failed for good and becomes a dead letter. Result: None."""
-
-    event: int
-    subscription: str
-    attempts: int
-    reason: str
-    error: bytes
-    at: int
-    last: bool
-
-
-class Redrive(NamedTuple):
-    """A dead letter is delivered as a new event. Result: the PutEvent made, or None if gone.
-
-    `data` is a 1-tuple of what is delivered instead of the letter's own data.
-    """
-
-    dead: int
-    event: int
-    at: int
-    data: tuple[Payload | None] | None = None
-
-
-class Discard(NamedTuple):
-    """A dead letter is forgotten. Result: whether it was there."""
-
-    dead: int
-
-
-class StateSet(NamedTuple):
-    """Write a value. Result: None.
-
-    `expect` is a 1-tuple of the value that must be there (None inside: must be absent), else
-    the unit is refused with Conflict.
-    """
-
-    group: str
-    key: str
-    value: Payload
-    expires_at: int | None = None
-    expect: tuple[Payload | None] | None = None
-
-
-class StateDelete(NamedTuple):
-    """Remove a value. Result: what was there, or None."""
-
-    group: str
-    key: str
-
-
-class StateClear(NamedTuple):
-    """Remove a group. Result: how many values were removed."""
-
-    group: str
-
-
-class StateUpdate(NamedTuple):
-    """Change a value in place (SPEC: state.update). Result: the new value."""
-
-    group: str
-    key: str
-    ops: list[dict[str, Any]]
-    expect: tuple[Payload | None] | None = None
-
-
-class StreamSet(NamedTuple):
-    """Write a stream item. Result: (created, sequence number, stored value)."""
-
-    stream: str
-    group: str
-    id: str
-    data: Payload
-    at: int
-
-
-class StreamUpdate(NamedTuple):
-    """Change a stream item in place. Result: (created, sequence number, stored value)."""
-
-    stream: str
-    group: str
-    id: str
-    ops: list[dict[str, Any]]
-    at: int
-
-
-class StreamDelete(NamedTuple):
-    """Remove a stream item. Result: (sequence number, what was there) or None."""
-
-    stream: str
-    group: str
-    id: str
-    at: int
-
-
-class CronTick(NamedTuple):
-    """Record that a step's tick is being run. Result: False when it was recorded before."""
-
-    step: str
-    at: int
-
-
-Operation = (
-    PutEvent
-    | Settle
-    | Retry
-    | Bury
-    | Redrive
-    | Discard
-    | StateSet
-    | StateDelete
-    | StateClear
-    | StateUpdate
-    | StreamSet
-    | StreamUpdate
-    | StreamDelete
-    | CronTick
-)
-
-
-class Waiting(NamedTuple):
-    """A delivery that is not settled, as found at start."""
-
-    event: int
-    subscription: str
-    attempt: int
-    due_at: int
-    group: str | None
+    priority: int | None
+    errors: str
 
 
 class StoredEvent(NamedTuple):
@@ -220,7 +72,10 @@ class StoredEvent(NamedTuple):
 
 
 class DeadLetter(NamedTuple):
-    """A delivery that failed for good."""
+    """A delivery that failed for good. `errors` is a JSON list of its tries, the last one last.
+
+    With `holds` its group waits for what becomes of it.
+    """
 
     id: int
     event: int
@@ -230,10 +85,12 @@ class DeadLetter(NamedTuple):
     trace: str
     attempts: int
     reason: str
-    error: bytes
+    errors: str
     at: int
     source: str
     group: str | None
+    holds: bool
+    event_at: int
 
 
 class StateGroup(NamedTuple):
@@ -252,6 +109,16 @@ class StateRow(NamedTuple):
     size: int
     updated_at: int
     expires_at: int | None
+
+
+class CronState(NamedTuple):
+    """What is known of a cron step: its newest tick, whether that was run, and whether it is
+    paused. `at` is None when it never ran."""
+
+    step: str
+    at: int | None
+    done: bool
+    paused: bool
 
 
 class Store(Protocol):
@@ -287,8 +154,13 @@ class Store(Protocol):
         """Read a value as the newest submitted unit leaves it; `done(error, payload | None)`."""
         ...
 
-    def state_list(self, group: str, done: Done) -> None:
-        """Read a group; `done(error, [(key, payload), …])`, ordered by key."""
+    def state_list(
+        self, group: str, done: Done, after: str | None = None, limit: int | None = None
+    ) -> None:
+        """Read a group; `done(error, [(key, payload), …])`, ordered by key.
+
+        With `after` only keys that come after this one, with `limit` at most so many.
+        """
         ...
 
     def state_groups(self, done: Done) -> None:
@@ -307,14 +179,47 @@ class Store(Protocol):
         """`done(error, StoredEvent | None)`."""
         ...
 
+    def events(self, ids: Sequence[int]) -> list[StoredEvent]:
+        """The events with these ids, as far as they are there. Raises StoreFailed."""
+        ...
+
     def waiting(self) -> Iterator[Waiting]:
-        """Every delivery not settled, oldest event first. Only before the first submit."""
+        """Every delivery not settled, by rank. Only before the first submit."""
+        ...
+
+    def held(self) -> Iterator[tuple[str, str]]:
+        """(subscription, group) of each group held by a dead letter. Only at start."""
+        ...
+
+    def starts(self, since: int) -> Iterator[Start]:
+        """What started in throttled lanes since then, oldest first. Only at start."""
+        ...
+
+    def cron(self) -> list[CronState]:
+        """What is known of every cron step that ever ran or was paused. Only at start."""
+        ...
+
+    async def pending(
+        self,
+        limit: int = 100,
+        before: tuple[int, str] | None = None,
+        step: str | None = None,
+        topic: str | None = None,
+        event: int | None = None,
+    ) -> list[Pending]:
+        """Deliveries not settled, newest first: those before an (event, subscription) pair, of
+        one step, topic or event or all. Their data is cut to a preview unless `event` is given.
+        """
         ...
 
     async def dead(
         self, limit: int = 100, before: int | None = None, step: str | None = None
     ) -> list[DeadLetter]:
         """Dead letters, newest first: those with an id under `before`, of one step or all."""
+        ...
+
+    async def forget_dead(self, before: int) -> int:
+        """Forget dead letters that died before then and hold no group; how many."""
         ...
 
     async def letter(self, id: int) -> DeadLetter | None:

@@ -1,4 +1,4 @@
-"""Operations as SQL: many plain ones at once, or one that must look before it writes."""
+"""Operations that look before they write, one at a time."""
 
 from __future__ import annotations
 
@@ -8,16 +8,21 @@ from typing import Any
 
 from stepweave import payload
 from stepweave.calls import now_ms
-from stepweave.engine.store import patch
-from stepweave.engine.store.contract import (
+from stepweave.engine.store import patch, plain
+from stepweave.engine.store.operations import (
     Bury,
+    Cancel,
+    CronDone,
+    CronPause,
     CronTick,
     Discard,
+    Expect,
     Operation,
     PutEvent,
     Redrive,
     Retry,
     Settle,
+    Start,
     StateClear,
     StateDelete,
     StateSet,
@@ -29,94 +34,7 @@ from stepweave.engine.store.contract import (
 from stepweave.errors import Conflict
 from stepweave.payload import Payload
 
-__all__ = ["KEY_WINDOW_MS", "Plain", "execute", "is_plain"]
-
-KEY_WINDOW_MS = 24 * 3600 * 1000
-"""How long the key of an event keeps another event with the same key out."""
-
-_PUT_EVENT = "INSERT INTO events VALUES (?,?,?,?,?,?,?,?)"
-_PUT_DELIVERY = "INSERT INTO deliveries VALUES (?,?,1,?,?,NULL)"
-_DROP_DELIVERY = "DELETE FROM deliveries WHERE event=? AND subscription=?"
-_DROP_EVENT = "DELETE FROM events WHERE id=?"
-_RETRY = "UPDATE deliveries SET attempt=?, due_at=?, error=? WHERE event=? AND subscription=?"
-_BURY = (
-    "INSERT INTO dead (event, subscription, topic, format, body, trace, source, grp, attempts,"
-    " reason, error, at) SELECT id, ?, topic, format, body, trace, source, grp, ?, ?, ?, ?"
-    " FROM events WHERE id=?"
-)
-_SET_STATE = (
-    "INSERT INTO state VALUES (?,?,?,?,?,?) ON CONFLICT (grp, key) DO UPDATE SET"
-    " format=excluded.format, value=excluded.value, updated_at=excluded.updated_at,"
-    " expires_at=excluded.expires_at"
-)
-
-
-def is_plain(op: Operation) -> bool:
-    """Whether the operation needs no look at the file first and has no result."""
-    kind = type(op)
-    if kind is Settle or kind is Retry or kind is Bury:
-        return True
-    if isinstance(op, PutEvent):
-        return op.key is None
-    return isinstance(op, StateSet) and op.expect is None
-
-
-class Plain:
-    """Collects plain operations and writes each kind with one statement.
-
-    Kinds are written in the order events, retries, burials, settlements, state: within one
-    transaction the order between kinds cannot be seen, and an event always comes before what
-    happens to its deliveries.
-    """
-
-    __slots__ = ("_buries", "_deliveries", "_events", "_gone", "_retries", "_settled", "_state")
-
-    def __init__(self) -> None:
-        self._events: list[tuple[Any, ...]] = []
-        self._deliveries: list[tuple[Any, ...]] = []
-        self._retries: list[tuple[Any, ...]] = []
-        self._buries: list[tuple[Any, ...]] = []
-        self._settled: list[tuple[int, str]] = []
-        self._gone: list[tuple[int]] = []
-        self._state: list[tuple[Any, ...]] = []
-
-    def add(self, op: Operation, now: int) -> None:
-        """Take a plain operation."""
-        if isinstance(op, PutEvent):
-            row, deliveries = _event_rows(op)
-            self._events.append(row)
-            self._deliveries += deliveries
-        elif isinstance(op, Settle):
-            self._settled.append((op.event, op.subscription))
-            if op.last:
-                self._gone.append((op.event,))
-        elif isinstance(op, StateSet):
-            self._state.append(_state_row(op, now))
-        elif isinstance(op, Retry):
-            self._retries.append((op.attempt, op.due_at, op.error, op.event, op.subscription))
-        elif isinstance(op, Bury):
-            self._buries.append(
-                (op.subscription, op.attempts, op.reason, op.error, op.at, op.event)
-            )
-            self._settled.append((op.event, op.subscription))
-            if op.last:
-                self._gone.append((op.event,))
-
-    def flush(self, connection: sqlite3.Connection) -> None:
-        """Write what was collected."""
-        batches: tuple[tuple[str, list[Any]], ...] = (
-            (_PUT_EVENT, self._events),
-            (_PUT_DELIVERY, self._deliveries),
-            (_RETRY, self._retries),
-            (_BURY, self._buries),
-            (_DROP_DELIVERY, self._settled),
-            (_DROP_EVENT, self._gone),
-            (_SET_STATE, self._state),
-        )
-        for statement, rows in batches:
-            if rows:
-                connection.executemany(statement, rows)
-                rows.clear()
+__all__ = ["execute"]
 
 
 def execute(connection: sqlite3.Connection, ops: Sequence[Operation]) -> list[Any]:
@@ -127,21 +45,10 @@ def execute(connection: sqlite3.Connection, ops: Sequence[Operation]) -> list[An
     return [_EXECUTE[type(op)](connection, op) for op in ops]
 
 
-def _event_rows(op: PutEvent) -> tuple[tuple[Any, ...], list[tuple[Any, ...]]]:
-    kind, body = op.data if op.data is not None else (None, None)
-    row = (op.id, op.topic, kind, body, op.trace, op.source, op.at, op.group)
-    return row, [(op.id, name, due_at, op.group) for name, due_at in op.deliveries]
-
-
-def _state_row(op: StateSet, now: int) -> tuple[Any, ...]:
-    kind, value = op.value
-    return (op.group, op.key, kind, value, now, op.expires_at)
-
-
 def _plain(connection: sqlite3.Connection, op: Operation) -> None:
-    plain = Plain()
-    plain.add(op, now_ms())
-    plain.flush(connection)
+    batch = plain.Plain()
+    batch.add(op, now_ms())
+    batch.flush(connection)
 
 
 def _put_event(connection: sqlite3.Connection, op: PutEvent) -> int | None:
@@ -154,34 +61,49 @@ def _put_event(connection: sqlite3.Connection, op: PutEvent) -> int | None:
             return int(held[0])
         connection.execute(
             "INSERT OR REPLACE INTO event_keys VALUES (?,?,?,?)",
-            (op.topic, op.key, op.id, op.at + KEY_WINDOW_MS),
+            (op.topic, op.key, op.id, op.key_until),
         )
-    row, deliveries = _event_rows(op)
-    connection.execute(_PUT_EVENT, row)
-    connection.executemany(_PUT_DELIVERY, deliveries)
+    plain.put_event(connection, op)
     return None
 
 
-def _redrive(connection: sqlite3.Connection, op: Redrive) -> PutEvent | None:
+def _cancel(connection: sqlite3.Connection, op: Cancel) -> list[str]:
+    keep = ",".join("?" * len(op.running))
+    rows = connection.execute(
+        f"DELETE FROM deliveries WHERE event=? AND subscription NOT IN ({keep})"
+        " RETURNING subscription",
+        (op.event, *op.running),
+    ).fetchall()
+    plain.drop_event(connection, op.event)
+    return [name for (name,) in rows]
+
+
+def _redrive(connection: sqlite3.Connection, op: Redrive) -> tuple[PutEvent, bool] | None:
     row = connection.execute(
-        "DELETE FROM dead WHERE id=?"
-        " RETURNING subscription, topic, format, body, trace, source, grp",
+        "DELETE FROM dead WHERE id=? RETURNING subscription, topic, format, body, trace, source,"
+        " grp, priority, coalesce(rank, event), holds",
         (op.dead,),
     ).fetchone()
     if row is None:
         return None
-    subscription, topic, kind, body, trace, source, group = row
+    subscription, topic, kind, body, trace, source, group, priority, rank, holds = row
     data = None if kind is None else (kind, body)
     if op.data is not None:
         (data,) = op.data
-    deliveries = ((subscription, op.at),)
-    put = PutEvent(op.event, topic, data, trace, source, op.at, group, None, deliveries)
-    _put_event(connection, put)
-    return put
+    put = PutEvent(
+        op.event, topic, data, trace, source, op.at, group, None, ((subscription, op.at),),
+        priority=priority, rank=rank if holds else None,
+    )  # fmt: skip
+    plain.put_event(connection, put)
+    return put, bool(holds)
 
 
-def _discard(connection: sqlite3.Connection, op: Discard) -> bool:
-    return connection.execute("DELETE FROM dead WHERE id=?", (op.dead,)).rowcount > 0
+def _discard(connection: sqlite3.Connection, op: Discard) -> tuple[str, str | None] | None:
+    row = connection.execute(
+        "DELETE FROM dead WHERE id=? RETURNING subscription, CASE WHEN holds THEN grp END",
+        (op.dead,),
+    ).fetchone()
+    return None if row is None else (row[0], row[1])
 
 
 def _read_state(connection: sqlite3.Connection, group: str, key: str) -> Payload | None:
@@ -209,7 +131,7 @@ def _expected(connection: sqlite3.Connection, op: StateSet | StateUpdate) -> Pay
 
 def _set_state(connection: sqlite3.Connection, op: StateSet) -> None:
     _expected(connection, op)
-    connection.execute(_SET_STATE, _state_row(op, now_ms()))
+    plain.set_state(connection, op, now_ms())
 
 
 def _delete_state(connection: sqlite3.Connection, op: StateDelete) -> Payload | None:
@@ -234,7 +156,7 @@ def _update_state(connection: sqlite3.Connection, op: StateUpdate) -> Payload:
         (expires,) = connection.execute(
             "SELECT expires_at FROM state WHERE grp=? AND key=?", (op.group, op.key)
         ).fetchone()
-    connection.execute(_SET_STATE, (op.group, op.key, *value, now_ms(), expires))
+    plain.set_state(connection, StateSet(op.group, op.key, value, expires), now_ms())
     return value
 
 
@@ -264,11 +186,7 @@ def _set_stream(connection: sqlite3.Connection, op: StreamSet) -> tuple[bool, in
 
 
 def _update_stream(connection: sqlite3.Connection, op: StreamUpdate) -> tuple[bool, int, Payload]:
-    row: Payload | None = connection.execute(
-        "SELECT format, value FROM stream_items WHERE stream=? AND grp=? AND id=?",
-        (op.stream, op.group, op.id),
-    ).fetchone()
-    value = patch.apply(row, op.ops)
+    value = patch.apply(_read_item(connection, op.stream, op.group, op.id), op.ops)
     return _set_stream(connection, StreamSet(op.stream, op.group, op.id, value, op.at))
 
 
@@ -284,20 +202,72 @@ def _delete_stream(connection: sqlite3.Connection, op: StreamDelete) -> tuple[in
 
 def _cron_tick(connection: sqlite3.Connection, op: CronTick) -> bool:
     done = connection.execute(
-        "INSERT INTO cron_ticks VALUES (?,?)"
-        " ON CONFLICT (step) DO UPDATE SET at=excluded.at WHERE excluded.at>cron_ticks.at",
+        "INSERT INTO cron_ticks (step, at, done) VALUES (?,?,0) ON CONFLICT (step) DO UPDATE"
+        " SET at=excluded.at, done=0 WHERE cron_ticks.at IS NULL OR excluded.at>cron_ticks.at",
         (op.step, op.at),
     )
     return done.rowcount > 0
 
 
+def _cron_done(connection: sqlite3.Connection, op: CronDone) -> None:
+    connection.execute("UPDATE cron_ticks SET done=1 WHERE step=? AND at=?", (op.step, op.at))
+
+
+def _cron_pause(connection: sqlite3.Connection, op: CronPause) -> None:
+    connection.execute(
+        "INSERT INTO cron_ticks (step, paused) VALUES (?,?)"
+        " ON CONFLICT (step) DO UPDATE SET paused=excluded.paused",
+        (op.step, op.paused),
+    )
+
+
+def _expect(connection: sqlite3.Connection, op: Expect) -> None:
+    found: Any
+    if op.key is None:
+        found = _read_group(connection, op.stream, op.group)
+    elif op.stream is None:
+        found = _read_state(connection, op.group, op.key)
+    else:
+        found = _read_item(connection, op.stream, op.group, op.key)
+    if found != op.seen:
+        where = "state" if op.stream is None else f'stream "{op.stream}"'
+        raise Conflict(f'{where} "{op.group}" "{op.key or ""}" was changed meanwhile')
+
+
+def _read_item(connection: sqlite3.Connection, stream: str, group: str, id: str) -> Payload | None:
+    row: Payload | None = connection.execute(
+        "SELECT format, value FROM stream_items WHERE stream=? AND grp=? AND id=?",
+        (stream, group, id),
+    ).fetchone()
+    return row
+
+
+def _read_group(
+    connection: sqlite3.Connection, stream: str | None, group: str
+) -> list[tuple[str, Payload]]:
+    if stream is None:
+        rows = connection.execute(
+            "SELECT key, format, value FROM state WHERE grp=?"
+            " AND (expires_at IS NULL OR expires_at>?) ORDER BY key",
+            (group, now_ms()),
+        )
+    else:
+        rows = connection.execute(
+            "SELECT id, format, value FROM stream_items WHERE stream=? AND grp=? ORDER BY born",
+            (stream, group),
+        )
+    return [(key, (kind, value)) for key, kind, value in rows]
+
+
 _EXECUTE: dict[type, Any] = {
     PutEvent: _put_event,
     Settle: _plain,
+    Cancel: _cancel,
     Retry: _plain,
     Bury: _plain,
     Redrive: _redrive,
     Discard: _discard,
+    Start: _plain,
     StateSet: _set_state,
     StateDelete: _delete_state,
     StateClear: _clear_state,
@@ -306,4 +276,7 @@ _EXECUTE: dict[type, Any] = {
     StreamUpdate: _update_stream,
     StreamDelete: _delete_stream,
     CronTick: _cron_tick,
+    CronDone: _cron_done,
+    CronPause: _cron_pause,
+    Expect: _expect,
 }

@@ -1,18 +1,113 @@
-"""What people look through, a page at a time: dead letters, groups of the state, their keys."""
+"""Reads of many rows: what is found at start, and what people look through a page at a time."""
 
 from __future__ import annotations
 
 import sqlite3
+from collections.abc import Iterator, Sequence
+from typing import Any
 
-from stepweave.engine.store.contract import DeadLetter, StateGroup, StateRow
+from stepweave.engine.store.contract import (
+    CronState,
+    DeadLetter,
+    Pending,
+    StateGroup,
+    StateRow,
+    StoredEvent,
+    Waiting,
+)
+from stepweave.engine.store.operations import Start
+from stepweave.payload import Payload
 
-__all__ = ["dead", "letter", "state_counts", "state_page"]
+__all__ = [
+    "cron",
+    "dead",
+    "events",
+    "forget_dead",
+    "held",
+    "letter",
+    "pending",
+    "starts",
+    "state",
+    "state_counts",
+    "state_page",
+    "waiting",
+]
 
 _LETTER = (
-    "SELECT id, event, subscription, topic, format, body, trace, attempts, reason, error, at,"
-    " source, grp FROM dead"
+    "SELECT id, event, subscription, topic, format, body, trace, attempts, reason, errors, at,"
+    " source, grp, holds, event_at FROM dead"
 )
+_EVENT = "SELECT id, topic, format, body, trace, source, at, grp FROM events"
+_PREVIEW = 4096
 _ALIVE = "(expires_at IS NULL OR expires_at>?)"
+
+
+def events(connection: sqlite3.Connection, ids: Sequence[int]) -> list[StoredEvent]:
+    """The events with these ids; see Store.events."""
+    marks = ",".join("?" * len(ids))
+    return [
+        StoredEvent(id, topic, None if kind is None else (kind, body), *rest)
+        for id, topic, kind, body, *rest in connection.execute(
+            f"{_EVENT} WHERE id IN ({marks})", ids
+        )
+    ]
+
+
+def waiting(connection: sqlite3.Connection) -> Iterator[Waiting]:
+    """Every delivery, by rank; see Store.waiting."""
+    query = (
+        "SELECT event, subscription, attempt, due_at, grp, priority, coalesce(rank, event) AS place"
+        " FROM deliveries ORDER BY place, event"
+    )
+    for row in connection.execute(query):
+        yield Waiting(*row)
+
+
+def held(connection: sqlite3.Connection) -> list[tuple[str, str]]:
+    """The groups that wait for a dead letter; see Store.held."""
+    return connection.execute("SELECT DISTINCT subscription, grp FROM dead WHERE holds").fetchall()
+
+
+def starts(connection: sqlite3.Connection, since: int) -> list[Start]:
+    """What started in throttled lanes; see Store.starts."""
+    query = "SELECT subscription, lane, at FROM starts WHERE at>=? ORDER BY at"
+    return [Start(*row) for row in connection.execute(query, (since,))]
+
+
+def cron(connection: sqlite3.Connection) -> list[CronState]:
+    """What is known of cron steps; see Store.cron."""
+    rows = connection.execute("SELECT step, at, done, paused FROM cron_ticks ORDER BY step")
+    return [CronState(step, at, bool(done), bool(paused)) for step, at, done, paused in rows]
+
+
+def pending(
+    connection: sqlite3.Connection,
+    limit: int,
+    before: tuple[int, str] | None,
+    step: str | None,
+    topic: str | None,
+    event: int | None,
+) -> list[Pending]:
+    """Deliveries, newest event first; see Store.pending."""
+    body = "body" if event is not None else f"substr(body, 1, {_PREVIEW})"
+    last, name = before if before is not None else (1 << 62, "")
+    rows = connection.execute(
+        f"SELECT event, subscription, topic, format, {body}, coalesce(length(body), 0), trace,"
+        " source, at, e.grp, attempt, due_at, priority, coalesce(errors, '[]')"
+        " FROM deliveries JOIN events e ON id=event WHERE (event, subscription)<(?1, ?2)"
+        " AND (?3 IS NULL OR subscription=?3) AND (?4 IS NULL OR topic=?4)"
+        " AND (?5 IS NULL OR event=?5) ORDER BY event DESC, subscription DESC LIMIT ?6",
+        (last, name, step, topic, event, limit),
+    )
+    return [
+        Pending(id, name, topic, None if kind is None else (kind, data), *rest)
+        for id, name, topic, kind, data, *rest in rows
+    ]
+
+
+def forget_dead(connection: sqlite3.Connection, before: int) -> int:
+    """Remove old dead letters that hold nothing; see Store.forget_dead."""
+    return connection.execute("DELETE FROM dead WHERE at<? AND NOT holds", (before,)).rowcount
 
 
 def dead(
@@ -44,6 +139,18 @@ def state_counts(
     return [StateGroup(*row) for row in rows]
 
 
+def state(
+    connection: sqlite3.Connection, group: str, after: str | None, limit: int | None, now: int
+) -> list[tuple[str, Payload]]:
+    """Whole values of a group in order of their keys; see Store.state_list."""
+    rows = connection.execute(
+        f"SELECT key, format, value FROM state WHERE grp=? AND {_after('key', after)}"
+        f" AND {_ALIVE} ORDER BY key LIMIT ?",
+        (group, after or "", now, -1 if limit is None else limit),
+    )
+    return [(key, (kind, value)) for key, kind, value in rows]
+
+
 def state_page(
     connection: sqlite3.Connection, group: str, after: str | None, limit: int, most: int, now: int
 ) -> list[StateRow]:
@@ -62,7 +169,7 @@ def _after(column: str, after: str | None) -> str:
 
 
 def _letter(
-    id: int, event: int, step: str, topic: str, kind: str | None, body: bytes, *rest: object
+    id: int, event: int, step: str, topic: str, kind: str | None, body: bytes, *rest: Any
 ) -> DeadLetter:
     data = None if kind is None else (kind, body)
-    return DeadLetter(id, event, step, topic, data, *rest)  # type: ignore[arg-type]
+    return DeadLetter(id, event, step, topic, data, *rest)

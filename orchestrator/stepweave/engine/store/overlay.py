@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, Final
 
-from stepweave.engine.store.contract import (
+from stepweave.engine.store.operations import (
     Operation,
     StateClear,
     StateDelete,

@@ -15,14 +15,16 @@ from typing import Any, Literal, TypeVar
 from stepweave.calls import now_ms
 from stepweave.engine.store import listing, schema
 from stepweave.engine.store.contract import (
+    CronState,
     DeadLetter,
     Done,
-    Operation,
+    Pending,
     StateGroup,
     StateRow,
     StoredEvent,
     Waiting,
 )
+from stepweave.engine.store.operations import Operation, Start
 from stepweave.engine.store.overlay import UNKNOWN, Overlay
 from stepweave.engine.store.syncer import Syncer
 from stepweave.engine.store.writer import Reader, Unit, Writer
@@ -39,15 +41,12 @@ _T = TypeVar("_T")
 _GET_STATE = (
     "SELECT format, value FROM state WHERE grp=? AND key=? AND (expires_at IS NULL OR expires_at>?)"
 )
-_LIST_STATE = (
-    "SELECT key, format, value FROM state WHERE grp=? AND (expires_at IS NULL OR expires_at>?)"
-    " ORDER BY key"
-)
 _GROUPS = "SELECT DISTINCT grp FROM state WHERE expires_at IS NULL OR expires_at>? ORDER BY grp"
 _GET_ITEM = "SELECT format, value FROM stream_items WHERE stream=? AND grp=? AND id=?"
 _LIST_ITEMS = "SELECT id, format, value FROM stream_items WHERE stream=? AND grp=? ORDER BY born"
-_EVENT = "SELECT id, topic, format, body, trace, source, at, grp FROM events WHERE id=?"
 _SWEEP_S = 60.0
+_STARTS_KEPT_MS = 86_400_000
+"""As long as the longest window of a throttle."""
 
 
 class SqliteStore:
@@ -184,12 +183,13 @@ class SqliteStore:
         else:
             self._read_now(lambda c: c.execute(_GET_STATE, parameters).fetchone(), done)
 
-    def state_list(self, group: str, done: Done) -> None:
+    def state_list(
+        self, group: str, done: Done, after: str | None = None, limit: int | None = None
+    ) -> None:
         """See Store.state_list."""
 
         def read(connection: sqlite3.Connection) -> list[tuple[str, Payload]]:
-            rows = connection.execute(_LIST_STATE, (group, now_ms()))
-            return [(key, (kind, value)) for key, kind, value in rows]
+            return listing.state(connection, group, after, limit, now_ms())
 
         if self._overlay.touches(group):
             self._read_behind(read, done)
@@ -224,19 +224,43 @@ class SqliteStore:
         """See Store.event."""
 
         def read(connection: sqlite3.Connection) -> StoredEvent | None:
-            row = connection.execute(_EVENT, (id,)).fetchone()
-            if row is None:
-                return None
-            data = None if row[2] is None else (row[2], row[3])
-            return StoredEvent(row[0], row[1], data, *row[4:])
+            return next(iter(listing.events(connection, (id,))), None)
 
         self._read_now(read, done)
 
+    def events(self, ids: Sequence[int]) -> list[StoredEvent]:
+        """See Store.events."""
+        try:
+            return listing.events(self._read, ids)
+        except sqlite3.Error as error:
+            raise StoreFailed(f"{self._path}: cannot be read: {error}") from error
+
     def waiting(self) -> Iterator[Waiting]:
         """See Store.waiting."""
-        query = "SELECT event, subscription, attempt, due_at, grp FROM deliveries ORDER BY event"
-        for row in self._read.execute(query):
-            yield Waiting(*row)
+        return listing.waiting(self._read)
+
+    def held(self) -> Iterator[tuple[str, str]]:
+        """See Store.held."""
+        return iter(listing.held(self._read))
+
+    def starts(self, since: int) -> Iterator[Start]:
+        """See Store.starts."""
+        return iter(listing.starts(self._read, since))
+
+    def cron(self) -> list[CronState]:
+        """See Store.cron."""
+        return listing.cron(self._read)
+
+    async def pending(
+        self,
+        limit: int = 100,
+        before: tuple[int, str] | None = None,
+        step: str | None = None,
+        topic: str | None = None,
+        event: int | None = None,
+    ) -> list[Pending]:
+        """See Store.pending."""
+        return await self._look(lambda c: listing.pending(c, limit, before, step, topic, event))
 
     async def dead(
         self, limit: int = 100, before: int | None = None, step: str | None = None
@@ -247,6 +271,10 @@ class SqliteStore:
     async def letter(self, id: int) -> DeadLetter | None:
         """See Store.letter."""
         return await self._look(lambda c: listing.letter(c, id))
+
+    async def forget_dead(self, before: int) -> int:
+        """See Store.forget_dead."""
+        return await self._look(lambda c: listing.forget_dead(c, before))
 
     async def state_counts(self, after: str | None, limit: int) -> list[StateGroup]:
         """See Store.state_counts."""
@@ -314,6 +342,7 @@ class SqliteStore:
         def remove(connection: sqlite3.Connection) -> None:
             for table in ("state", "event_keys"):
                 connection.execute(f"DELETE FROM {table} WHERE expires_at<=?", (now,))
+            connection.execute("DELETE FROM starts WHERE at<?", (now - _STARTS_KEPT_MS,))
 
         self._read_behind(remove, lambda _error, _result: None)
         self._sweeper = self._loop.call_later(_SWEEP_S, self._sweep)

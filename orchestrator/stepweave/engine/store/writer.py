@@ -9,8 +9,10 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from stepweave.calls import now_ms
-from stepweave.engine.store.contract import Done, Operation
-from stepweave.engine.store.execute import Plain, execute, is_plain
+from stepweave.engine.store.contract import Done
+from stepweave.engine.store.execute import execute
+from stepweave.engine.store.operations import Operation
+from stepweave.engine.store.plain import Plain, is_plain
 from stepweave.errors import StepweaveError, StoreFailed
 
 __all__ = ["Reader", "Unit", "Writer"]
