@@ -1,7 +1,7 @@
 # The commands of this repository. Each sets up what it needs and skips what is set up.
 
 .DEFAULT_GOAL := help
-.PHONY: help dev test check setup dist smoke bench clean
+.PHONY: help dev test check setup dist smoke bench soak clean
 
 bin := .venv/bin
 
@@ -44,6 +44,10 @@ smoke: ## run the examples as their readers would
 bench: ## measure against bare baselines
 	@scripts/setup python node ruby examples
 	$(bin)/python -m benchmarks
+
+soak: ## hurt it for a while and prove that nothing is lost; ARGS="--help"
+	@scripts/setup python node ruby
+	@$(bin)/python -m tests.faults.soak $(ARGS)
 
 clean: ## remove all that was set up, built or cached
 	rm -rf .venv build dist runners/node/dist workbench/dist

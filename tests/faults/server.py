@@ -10,13 +10,23 @@ import subprocess
 import sys
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import httpx
 
-__all__ = ["LIMIT_S", "Server", "children_of", "is_alive", "ledger", "started", "until"]
+__all__ = [
+    "LIMIT_S",
+    "Server",
+    "children_of",
+    "is_alive",
+    "launched",
+    "ledger",
+    "memory",
+    "started",
+    "until",
+]
 
 LIMIT_S = 90.0
 """How long a test waits for a condition before it gives up."""
@@ -54,6 +64,17 @@ def children_of(pid: int) -> set[int]:
 def is_alive(pid: int) -> bool:
     """Whether a process is there and no zombie."""
     return _status(pid)[0] not in ("", "Z")
+
+
+def memory(pid: int) -> int:
+    """Bytes of a process's memory that it has to itself; 0 for none."""
+    try:
+        text = Path(f"/proc/{pid}/status").read_text()
+    except OSError:
+        return 0
+    return (
+        sum(int(line.split()[1]) for line in text.splitlines() if line.startswith("RssAnon")) << 10
+    )
 
 
 def _status(pid: int) -> tuple[str, int]:
@@ -133,14 +154,16 @@ def started(
     environment: Mapping[str, str] | None = None,
     prepare: Callable[[], None] | None = None,
     ready: bool = True,
+    program: Sequence[str] = ("-m", "stepweave"),
 ) -> Iterator[Server]:
     """Start a project on a free port, and make sure that nothing of it is left at the end.
 
-    `prepare` is called in the new process before the program starts.
+    `prepare` is called in the new process before the program starts; `program` is what Python
+    is told to run.
     """
     number = len(list(root.glob("log-*")))
     output = root / f"log-{number}.jsonl"
-    command = [sys.executable, "-m", "stepweave", "start", str(root), "--port", "0", "--json-logs"]
+    command = [sys.executable, *program, "start", str(root), "--port", "0", "--json-logs"]
     with output.open("wb") as log:
         process = subprocess.Popen(
             command,
@@ -157,3 +180,19 @@ def started(
         if process.poll() is None:
             server.kill()
         server.http.close()
+
+
+def launched(root: Path) -> dict[str, Any]:
+    """How a server is started whose faults are turned on in `root/faults`."""
+    (root / "faults").mkdir(exist_ok=True)
+    return {
+        "program": (
+            "-m",
+            "tests.faults.launcher",
+        ),
+        "environment": {
+            "FAULTS": str(root / "faults"),
+            # The launcher is part of the tests.
+            "PYTHONPATH": os.pathsep.join([str(Path(__file__).parents[2]), *sys.path]),
+        },
+    }

@@ -1,0 +1,17 @@
+"""Faults under load, each as a function that raises AssertionError when a promise is broken.
+
+The quick tests run them small, `make soak` runs them long.
+"""
+
+from __future__ import annotations
+
+from tests.faults.scenarios import kills, power
+from tests.faults.scenarios.scale import Scenario
+
+__all__ = ["SCENARIOS"]
+
+SCENARIOS: dict[str, tuple[Scenario, int, int]] = {
+    "kills": (kills.run, 100_000, 200),
+    "power": (power.run, 0, 30),
+}
+"""By name: the scenario, and how many events and faults a soak of it has."""
