@@ -271,6 +271,21 @@ async def test_stream_items_count_per_group(store: SqliteStore) -> None:
     assert await store.apply((StreamDelete("s", "g", "b", 2),)) == [None]
 
 
+async def test_a_snapshot_of_a_stream_comes_between_the_writes_around_it(
+    store: SqliteStore,
+) -> None:
+    order: list[Any] = []
+    store.submit((StreamSet("s", "g", "b", ONE, 1),), lambda e, r: order.append("first"))
+    store.stream_snapshot("s", "g", None, lambda e, r: order.append(r))
+    store.submit((StreamSet("s", "g", "a", ONE, 2),), lambda e, r: order.append("second"))
+    store.stream_snapshot("s", "g", "b", lambda e, r: order.append(r))
+    store.stream_snapshot("s", "g", "c", lambda e, r: order.append(r))
+    sequence = store.last_sequence
+    await store.apply(())
+    assert order == ["first", (1, [("b", ONE)]), "second", (2, [("b", ONE)]), (2, [])]
+    assert store.settled >= sequence
+
+
 async def test_an_edge_sync_covers_what_was_submitted_before_it(store: SqliteStore) -> None:
     sequence = store.submit((StateSet("g", "k", ONE),))
     assert not store.synced(sequence)

@@ -134,6 +134,11 @@ class Store(Protocol):
         """The number of the newest unit submitted."""
         ...
 
+    @property
+    def settled(self) -> int:
+        """The number of the newest unit whose outcome is known: no `done` told of a later one."""
+        ...
+
     def submit(self, operations: Sequence[Operation], done: Done | None = None) -> int:
         """Take a unit; returns its sequence number. `done(error, [result, …])`."""
         ...
@@ -169,6 +174,12 @@ class Store(Protocol):
 
     def stream_get(self, stream: str, group: str, id: str, done: Done) -> None:
         """`done(error, payload | None)`."""
+        ...
+
+    def stream_snapshot(self, stream: str, group: str, id: str | None, done: Done) -> None:
+        """A group, or one item of it, as of its newest change: `done(error, (seq, [(id, payload),
+        …]))`. `done` is called in the order of the units, like the `done` of a write.
+        """
         ...
 
     def stream_list(self, stream: str, group: str, done: Done) -> None:

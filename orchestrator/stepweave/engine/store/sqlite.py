@@ -43,6 +43,7 @@ _GET_STATE = (
 )
 _GROUPS = "SELECT DISTINCT grp FROM state WHERE expires_at IS NULL OR expires_at>? ORDER BY grp"
 _GET_ITEM = "SELECT format, value FROM stream_items WHERE stream=? AND grp=? AND id=?"
+_GROUP_SEQ = "SELECT seq FROM stream_groups WHERE stream=? AND grp=?"
 _LIST_ITEMS = "SELECT id, format, value FROM stream_items WHERE stream=? AND grp=? ORDER BY born"
 _SWEEP_S = 60.0
 _STARTS_KEPT_MS = 86_400_000
@@ -90,6 +91,11 @@ class SqliteStore:
     def last_sequence(self) -> int:
         """The number of the newest unit submitted."""
         return self._sequence
+
+    @property
+    def settled(self) -> int:
+        """The number of the newest unit whose outcome is known."""
+        return self._resolved
 
     # --- writing
 
@@ -217,6 +223,21 @@ class SqliteStore:
         def read(connection: sqlite3.Connection) -> list[tuple[str, Payload]]:
             rows = connection.execute(_LIST_ITEMS, (stream, group))
             return [(id, (kind, value)) for id, kind, value in rows]
+
+        self._read_behind(read, done)
+
+    def stream_snapshot(self, stream: str, group: str, id: str | None, done: Done) -> None:
+        """See Store.stream_snapshot."""
+
+        def read(connection: sqlite3.Connection) -> tuple[int, list[tuple[str, Payload]]]:
+            seq = connection.execute(_GROUP_SEQ, (stream, group)).fetchone()
+            if id is None:
+                rows = connection.execute(_LIST_ITEMS, (stream, group))
+                items = [(each, (kind, value)) for each, kind, value in rows]
+            else:
+                row = connection.execute(_GET_ITEM, (stream, group, id)).fetchone()
+                items = [] if row is None else [(id, row)]
+            return (0 if seq is None else seq[0]), items
 
         self._read_behind(read, done)
 
