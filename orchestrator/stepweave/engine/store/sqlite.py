@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import fcntl
 import os
 import sqlite3
 from collections import deque
@@ -13,7 +12,7 @@ from pathlib import Path
 from typing import Any, Literal, TypeVar
 
 from stepweave.calls import now_ms
-from stepweave.engine.store import listing, schema
+from stepweave.engine.store import listing, opening
 from stepweave.engine.store.contract import (
     CronState,
     DeadLetter,
@@ -61,15 +60,11 @@ class SqliteStore:
     def __init__(self, folder: Path, durability: Durability = "edge") -> None:
         self._loop = asyncio.get_running_loop()
         self._path = folder / "stepweave.sqlite"
-        self._durability: Durability = durability
-        self._lock = _lock(folder)
+        self._lock = opening.claim(folder)
         try:
-            write = self._connect()
-            self._read = self._connect()
+            write = opening.connect(self._path, synced=durability == "commit")
+            self._read = opening.connect(self._path, synced=durability == "commit")
             self._read.execute("PRAGMA query_only=1")
-        except sqlite3.Error as error:
-            os.close(self._lock)
-            raise StoreFailed(_why_closed(self._path, error)) from error
         except StoreFailed:
             os.close(self._lock)
             raise
@@ -258,7 +253,10 @@ class SqliteStore:
 
     def waiting(self) -> Iterator[Waiting]:
         """See Store.waiting."""
-        return listing.waiting(self._read)
+        try:
+            yield from listing.waiting(self._read)
+        except sqlite3.Error as error:
+            raise StoreFailed(opening.reason(self._path, error)) from error
 
     def held(self) -> Iterator[tuple[str, str]]:
         """See Store.held."""
@@ -342,20 +340,6 @@ class SqliteStore:
 
     # --- parts
 
-    def _connect(self) -> sqlite3.Connection:
-        connection = sqlite3.connect(
-            self._path, isolation_level=None, check_same_thread=False, cached_statements=256
-        )
-        level = "FULL" if self._durability == "commit" else "NORMAL"
-        connection.execute("PRAGMA journal_mode=WAL")
-        connection.execute(f"PRAGMA synchronous={level}")
-        connection.execute("PRAGMA wal_autocheckpoint=4000")
-        connection.execute("PRAGMA journal_size_limit=67108864")
-        connection.execute("PRAGMA busy_timeout=5000")
-        connection.execute("PRAGMA cache_size=-16384")
-        schema.prepare(connection, str(self._path))
-        return connection
-
     def _sweep(self) -> None:
         """Remove what has expired, a little now and then."""
         now = now_ms()
@@ -384,34 +368,3 @@ def _into(future: asyncio.Future[Any]) -> Done:
 def _answer(unit: Unit, error: StepweaveError) -> None:
     if unit.done is not None:
         unit.done(error, None)
-
-
-def _lock(folder: Path) -> int:
-    """Claim the folder for this process; the lock goes with the process, however it ends."""
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        descriptor = os.open(folder / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
-    except OSError as error:
-        raise StoreFailed(f"{folder}: cannot be used for storage: {error.strerror}") from error
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError as error:
-        holder = os.pread(descriptor, 32, 0).decode(errors="replace").strip() or "unknown"
-        os.close(descriptor)
-        raise StoreFailed(
-            f"{folder}: another Stepweave (process {holder}) runs this project; stop it first, "
-            "or give this one its own folder with STEPWEAVE_STORAGE_PATH"
-        ) from error
-    os.ftruncate(descriptor, 0)
-    os.pwrite(descriptor, f"{os.getpid()}\n".encode(), 0)
-    return descriptor
-
-
-def _why_closed(path: Path, error: sqlite3.Error) -> str:
-    text = str(error)
-    if "malformed" in text or "not a database" in text:
-        return (
-            f"{path}: the file is damaged ({text}); it was left as it is. Restore a copy, or move "
-            "the file away to start empty"
-        )
-    return f"{path}: cannot be opened: {text}"

@@ -141,6 +141,9 @@ class Writer:
 
 
 def _failed(error: Exception) -> StoreFailed:
-    failed = StoreFailed(f"the store refused the write: {error}")
+    text = f"the store refused the write: {error}"
+    if "malformed" in text:
+        text += "; `stepweave doctor` says which file is damaged"
+    failed = StoreFailed(text)
     failed.__cause__ = error
     return failed
