@@ -107,6 +107,10 @@ declare module '@motia/core' {
     /** An Express 4 pattern such as `/orders/:id`. */
     path: string
     queryParams?: QueryParam[]
+    /** What the query parameters must be; texts are read as the types that it names. */
+    querySchema?: Schema
+    /** What the path parameters must be; texts are read as the types that it names. */
+    paramsSchema?: Schema
     /** What the request body must be; anything else is answered with 400. */
     bodySchema?: Schema
     /** Schemas of the answers by status; checked in development. */

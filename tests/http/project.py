@@ -245,6 +245,70 @@ _CHECKED = {
         """,
 }
 
+_PARAMETERS = {
+    "steps/parameters.step.py": """
+        config = {
+            "type": "api", "name": "ParametersPython", "method": "POST",
+            "path": "/python/shops/:shop",
+            "params_schema": {"shop": "integer"},
+            "query_schema": {
+                "$defs": {"Sort": {"enum": ["name", "age"]}},
+                "type": "object",
+                "properties": {
+                    "page": {"type": "integer", "minimum": 1, "default": 1},
+                    "ratio": {"type": "number"},
+                    "sold": {"anyOf": [{"type": "boolean"}, {"type": "null"}]},
+                    "tag": {"type": "array", "items": {"type": "string"}},
+                    "sizes": {"type": "array", "items": {"type": "integer"}},
+                    "sort": {"$ref": "#/$defs/Sort", "default": "name"},
+                    "text": {"type": ["string", "number"]},
+                    "range": {"type": "object", "properties": {"from": {"type": "integer"}}},
+                },
+                "additionalProperties": False,
+            },
+            "body_schema": {"id": "string"},
+        }
+
+        async def handler(req, context):
+            return {"status": 200, "body": {"params": req.path_params, "query": req.query_params}}
+        """,
+    # What zod writes for paramsSchema and querySchema.
+    "steps/parameters.step.js": """
+        exports.config = {
+          type: 'api', name: 'ParametersJavaScript', method: 'GET',
+          path: '/javascript/shops/:shop',
+          paramsSchema: {
+            $schema: 'https://json-schema.org/draft/2020-12/schema',
+            type: 'object', properties: { shop: { type: 'integer' } }, required: ['shop'],
+          },
+          querySchema: {
+            $schema: 'https://json-schema.org/draft/2020-12/schema',
+            type: 'object',
+            properties: {
+              page: { default: 1, type: 'integer', minimum: 1 }, sold: { type: 'boolean' },
+            },
+          },
+        }
+
+        exports.handler = async (req) => ({
+          status: 200, body: { params: req.pathParams, query: req.queryParams },
+        })
+        """,
+    "steps/parameters.step.rb": """
+        def config
+          {
+            type: "api", name: "ParametersRuby", method: "GET", path: "/ruby/shops/:shop",
+            params_schema: { shop: "integer" },
+            query_schema: { page: "integer", "tags?": "string[]" }
+          }
+        end
+
+        def handler(req, _context)
+          { status: 200, body: { params: req.path_params, query: req.query_params } }
+        end
+        """,
+}
+
 _GET = """
 config = {{"type": "api", "name": {name!r}, "method": {method!r}, "path": {path!r}}}
 
@@ -299,4 +363,4 @@ _SLOW = {
         """,
 }
 
-FILES = {**_ECHO, **_ANSWERS, **_CHECKED, **_PATHS, **_SLOW}
+FILES = {**_ECHO, **_ANSWERS, **_CHECKED, **_PARAMETERS, **_PATHS, **_SLOW}

@@ -25,7 +25,8 @@ def issues(answer: Answer) -> list[tuple[str, str]]:
     body = answer.json()
     assert body.keys() == {"error", "issues"}
     assert body["error"] == "Invalid request body"
-    assert all(issue.keys() == {"path", "message"} for issue in body["issues"])
+    assert all(issue.keys() == {"in", "path", "message"} for issue in body["issues"])
+    assert {issue["in"] for issue in body["issues"]} == {"body"}
     return sorted((issue["path"], issue["message"]) for issue in body["issues"])
 
 

@@ -9,9 +9,10 @@ from typing import Any, Protocol
 from stepweave.calls import Call, Outcome
 from stepweave.engine.invoker import Invoker
 from stepweave.errors import InvalidInput, StoreFailed, TooLarge
-from stepweave.http import request
+from stepweave.http import checks, request
 from stepweave.http.identity import request_id
 from stepweave.http.response import Reply, Send, error_reply, from_handler, send_reply
+from stepweave.steps.coercion import coerced
 from stepweave.steps.model import Step
 from stepweave.trace import Span, new_trace_id, parse_traceparent
 
@@ -86,12 +87,13 @@ class ApiSteps:
             return
         except request.ClientGone:
             return
-        if step.body is not None and not step.body.is_valid(value):
-            issues = [
-                {"path": issue.path, "message": issue.message} for issue in step.body.issues(value)
-            ]
-            reply = error_reply(400, "Invalid request body", issues=issues)
-            await send_reply(send, reply, *ids, head_only=head_only)
+        if step.query is not None:
+            query = coerced(query, step.query.schema)
+        if step.params is not None:
+            params = coerced(params, step.params.schema)
+        refused = checks.refusal(step, params, query, value)
+        if refused is not None:
+            await send_reply(send, refused, *ids, head_only=head_only)
             return
         path = scope["path"]
         span = Span(

@@ -106,7 +106,7 @@ class Emit:
 
 @dataclass(frozen=True, slots=True)
 class QueryParam:
-    """A query parameter named for documentation; nothing checks it."""
+    """A query parameter named for documentation; `querySchema` checks them."""
 
     name: str
     description: str | None = None
@@ -235,6 +235,8 @@ class Step:
     method: str | None = None
     route: str | None = None
     body: Validator | None = None
+    query: Validator | None = None
+    params: Validator | None = None
     responses: Mapping[int, Validator] = field(default_factory=dict)
     query_params: tuple[QueryParam, ...] = ()
     input: Validator | None = None

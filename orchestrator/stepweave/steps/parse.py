@@ -200,6 +200,8 @@ class _Parser:
             "route": self.route(),
             "query_params": self.query_params(),
             "body": schemas.one(self.config, "bodySchema", required=True),
+            "query": schemas.one(self.config, "querySchema", required=True),
+            "params": schemas.one(self.config, "paramsSchema", required=True),
             "responses": schemas.by_status(self.config, "responseSchema"),
         }
 

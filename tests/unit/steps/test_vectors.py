@@ -70,7 +70,7 @@ def test_a_config_gives_the_step_of_its_vector(case: dict[str, Any]) -> None:
 @pytest.mark.parametrize("case", CONFIGS, ids=names(CONFIGS))
 def test_the_schemas_of_a_config_take_and_refuse_what_the_vector_says(case: dict[str, Any]) -> None:
     item = read(case).item
-    for name in ("body", "input"):
+    for name in ("body", "query", "params", "input"):
         if name not in case:
             continue
         validator = getattr(item, name)
