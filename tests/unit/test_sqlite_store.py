@@ -450,6 +450,16 @@ async def test_pending_deliveries_are_listed_newest_first_by_page_step_and_topic
     assert [each.subscription for each in await store.pending(event=1)] == ["B", "A"]
 
 
+async def test_letters_of_an_event_and_what_is_behind_them_are_found(store: SqliteStore) -> None:
+    grouped = (event(id, "A", "B")._replace(group="g") for id in (3, 4))
+    await store.apply((event(1, "A", "B"), event(2, "A"), *grouped))
+    for id, step in ((1, "A"), (2, "A"), (1, "B")):
+        await store.apply((Bury(id, step, 1, "error", b"{}", 5, None),))
+    assert [each.subscription for each in await store.dead(event=1)] == ["B", "A"]
+    assert await store.dead(event=3) == []
+    assert (await store.behind("A", "g"), await store.behind("A", "h")) == (2, 0)
+
+
 async def test_what_was_seen_must_still_be_there(store: SqliteStore) -> None:
     await store.apply((StateSet("g", "k", ONE), StreamSet("s", "g", "i", TWO, 5)))
     seen = (

@@ -223,10 +223,19 @@ class Store(Protocol):
         """
         ...
 
+    async def behind(self, step: str, group: str) -> int:
+        """How many deliveries of a step are not settled in a group."""
+        ...
+
     async def dead(
-        self, limit: int = 100, before: int | None = None, step: str | None = None
+        self,
+        limit: int = 100,
+        before: int | None = None,
+        step: str | None = None,
+        event: int | None = None,
     ) -> list[DeadLetter]:
-        """Dead letters, newest first: those with an id under `before`, of one step or all."""
+        """Dead letters, newest first: those with an id under `before`, of one step, of one event,
+        or all."""
         ...
 
     async def forget_dead(self, before: int) -> int:

@@ -19,6 +19,7 @@ from stepweave.engine.store.operations import Start
 from stepweave.payload import Payload
 
 __all__ = [
+    "behind",
     "cron",
     "dead",
     "events",
@@ -110,13 +111,26 @@ def forget_dead(connection: sqlite3.Connection, before: int) -> int:
     return connection.execute("DELETE FROM dead WHERE at<? AND NOT holds", (before,)).rowcount
 
 
+def behind(connection: sqlite3.Connection, step: str, group: str) -> int:
+    """How many deliveries a group of a step has; see Store.behind."""
+    (count,) = connection.execute(
+        "SELECT count(*) FROM deliveries WHERE subscription=? AND grp=?", (step, group)
+    ).fetchone()
+    return int(count)
+
+
 def dead(
-    connection: sqlite3.Connection, limit: int, before: int | None, step: str | None
+    connection: sqlite3.Connection,
+    limit: int,
+    before: int | None,
+    step: str | None,
+    event: int | None,
 ) -> list[DeadLetter]:
     """Dead letters, newest first; see Store.dead."""
     rows = connection.execute(
-        f"{_LETTER} WHERE id<?1 AND (?2 IS NULL OR subscription=?2) ORDER BY id DESC LIMIT ?3",
-        (before if before is not None else 1 << 62, step, limit),
+        f"{_LETTER} WHERE id<?1 AND (?2 IS NULL OR subscription=?2)"
+        " AND (?3 IS NULL OR event=?3) ORDER BY id DESC LIMIT ?4",
+        (before if before is not None else 1 << 62, step, event, limit),
     )
     return [_letter(*row) for row in rows]
 

@@ -281,11 +281,19 @@ class SqliteStore:
         """See Store.pending."""
         return await self._look(lambda c: listing.pending(c, limit, before, step, topic, event))
 
+    async def behind(self, step: str, group: str) -> int:
+        """See Store.behind."""
+        return await self._look(lambda c: listing.behind(c, step, group))
+
     async def dead(
-        self, limit: int = 100, before: int | None = None, step: str | None = None
+        self,
+        limit: int = 100,
+        before: int | None = None,
+        step: str | None = None,
+        event: int | None = None,
     ) -> list[DeadLetter]:
         """See Store.dead."""
-        return await self._look(lambda c: listing.dead(c, limit, before, step))
+        return await self._look(lambda c: listing.dead(c, limit, before, step, event))
 
     async def letter(self, id: int) -> DeadLetter | None:
         """See Store.letter."""
