@@ -17,6 +17,7 @@ from typing import Any
 import orjson
 
 from stepweave.cli import words
+from stepweave.cli.checkup import database
 from stepweave.cli.checkup.check import Check, Status, ask
 from stepweave.project import Project
 from stepweave.steps import discovery
@@ -97,6 +98,7 @@ def storage(project: Project) -> Iterator[Check]:
         detail += f"; process {holder} runs this project"
     low = free < _LOW_DISK
     yield Check("storage", "warning" if low else "ok", detail, "free some space" if low else None)
+    yield from database.checks(folder)
     for file in sorted(folder.glob("*.damaged")):
         text = f"{file} was damaged and set aside"
         yield Check("stale file", "note", text, f"rm {file}")

@@ -60,8 +60,9 @@ def connect(path: Path, *, synced: bool) -> sqlite3.Connection:
             connection.execute("PRAGMA busy_timeout=5000")
             connection.execute("PRAGMA cache_size=-16384")
             schema.prepare(connection, str(path))
-            # A file that can only be read opens without complaint.
+            # A file that can only be read opens without complaint, even for a transaction.
             connection.execute("BEGIN IMMEDIATE")
+            connection.execute(f"PRAGMA user_version={schema.VERSION}")
             connection.execute("ROLLBACK")
     except sqlite3.Error as error:
         raise StoreFailed(reason(path, error)) from error
