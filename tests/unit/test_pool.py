@@ -14,8 +14,8 @@ import pytest
 from stepweave.calls import Call, Outcome
 from stepweave.errors import LoadFailed, RunnerUnavailable
 from stepweave.rpc.peer import RequestHandler
+from stepweave.runners.launch import Launch
 from stepweave.runners.pool import Pool
-from stepweave.runners.process import Launch
 from stepweave.trace import Span, new_trace_id
 from tests.unit.engine_kit import step
 

@@ -21,7 +21,8 @@ from stepweave.errors import (
     StepweaveError,
 )
 from stepweave.rpc import messages
-from stepweave.runners.process import Child, Launch, Services
+from stepweave.runners.child import Child
+from stepweave.runners.launch import Launch, Services
 from stepweave.runners.ward import Ward
 
 __all__ = ["Loaded", "Pool", "PoolStatus", "ReplaceFailed"]

@@ -13,9 +13,9 @@ from stepweave.calls import Call, Outcome
 from stepweave.errors import RunnerUnavailable, UnknownStep
 from stepweave.rpc.frame import MAX_FRAME
 from stepweave.runners import manifest
+from stepweave.runners.launch import Launch, Services
 from stepweave.runners.manifest import Manifest
 from stepweave.runners.pool import Pool
-from stepweave.runners.process import Launch, Services
 
 __all__ = ["PoolOptions", "Pools"]
 

@@ -9,7 +9,7 @@ from collections.abc import Awaitable, Callable
 
 from stepweave.calls import Call, Outcome
 from stepweave.errors import RunnerGone, ShuttingDown, StepweaveError
-from stepweave.runners.process import Child
+from stepweave.runners.child import Child
 
 __all__ = ["Ward"]
 
