@@ -20,7 +20,7 @@ from stepweave.engine.cron import CronService
 from stepweave.engine.invoker import Invoker
 from stepweave.engine.letters import Letters
 from stepweave.engine.state import State
-from stepweave.engine.store.contract import CronTick, StateClear
+from stepweave.engine.store.operations import CronTick, StateClear
 from stepweave.engine.store.sqlite import SqliteStore
 from stepweave.engine.streams import Streams
 from stepweave.engine.traces import TraceStore
