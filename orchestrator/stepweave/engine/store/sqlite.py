@@ -78,8 +78,7 @@ class SqliteStore:
         self._writer = Writer(write, self._settled)
         self._syncer: Syncer | None = None
         if durability == "edge":
-            log = self._path.with_name(self._path.name + "-wal")
-            self._syncer = Syncer(log, lambda: self._writer.committed, self._synced_to)
+            self._syncer = Syncer(self._path, lambda: self._writer.committed, self._synced_to)
         self._sweeper = self._loop.call_later(_SWEEP_S, self._sweep)
 
     @property
@@ -151,11 +150,11 @@ class SqliteStore:
         self._syncer.want()
         await future
 
-    def _synced_to(self, sequence: int, error: OSError | None) -> None:
+    def _synced_to(self, sequence: int, error: OSError | sqlite3.Error | None) -> None:
         with contextlib.suppress(RuntimeError):
             self._loop.call_soon_threadsafe(self._sync_done, sequence, error)
 
-    def _sync_done(self, sequence: int, error: OSError | None) -> None:
+    def _sync_done(self, sequence: int, error: OSError | sqlite3.Error | None) -> None:
         if error is None:
             self._synced = max(self._synced, sequence)
         waiting, self._sync_waiters = self._sync_waiters, deque()

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+import sqlite3
 import threading
 from collections.abc import Callable
 from pathlib import Path
@@ -15,15 +17,19 @@ class Syncer:
 
     A sync covers every unit that was committed when it began; those who ask meanwhile share
     the next one. `reached` is called in this thread with the sequence number that is safe, or
-    with the OSError of a disk that refuses.
+    with the error of a disk that refuses.
     """
 
     def __init__(
         self,
-        log: Path,
+        path: Path,
         committed: Callable[[], int],
-        reached: Callable[[int, OSError | None], None],
+        reached: Callable[[int, OSError | sqlite3.Error | None], None],
     ) -> None:
+        """`path` is the store's file, whose log must be there."""
+        log = path.with_name(path.name + "-wal")
+        self._path = path
+        self._failed = False
         self._descriptor = os.open(log, os.O_RDONLY)
         _sync_folder(log.parent)
         self._committed = committed
@@ -50,13 +56,26 @@ class Syncer:
             self._wanted.clear()
             sequence = self._committed()
             try:
-                os.fdatasync(self._descriptor)
-            except OSError as error:
+                self._sync()
+            except (OSError, sqlite3.Error) as error:
+                self._failed = True
                 self._reached(sequence, error)
             else:
+                self._failed = False
                 self._reached(sequence, None)
             if self._stopping:
                 return
+
+    def _sync(self) -> None:
+        if not self._failed:
+            os.fdatasync(self._descriptor)
+            return
+        # After a sync that failed, the system may take what it could not write for written: the
+        # next sync of the log would succeed and prove nothing. So all of it goes elsewhere.
+        with contextlib.closing(sqlite3.connect(self._path, timeout=30)) as store:
+            busy, size, moved = store.execute("PRAGMA wal_checkpoint(FULL)").fetchone()
+        if busy or moved < size:
+            raise sqlite3.OperationalError("what is in the log cannot be moved to the main file")
 
 
 def _sync_folder(folder: Path) -> None:
