@@ -31,6 +31,7 @@ from stepweave.http.app import App
 from stepweave.http.cors import Cors
 from stepweave.http.guard import Guard
 from stepweave.insight import View
+from stepweave.live import Live
 from stepweave.loading import Loader
 from stepweave.logs import LogHub
 from stepweave.payload import Payload
@@ -129,11 +130,20 @@ class Orchestrator:
             Letters(self.store, self.bus.redrive), Browser(self.store), settings.server.max_body
         )
         pages = internal.make(View(self), self._guard(), desk)
+        self.live = Live(
+            self.project,
+            self.store,
+            self.streams,
+            self.pools,
+            lambda: self.registry,
+            self.records.notice,
+        )
         self.app = App(
             self.api,
             pages,
             self.registry.table,
             cors=Cors.make(settings.cors, development=self.mode != "start"),
+            events=self.live.events,
         )
         stack.push_async_callback(self._quiet)
         if self.mode == "dev":
@@ -164,9 +174,10 @@ class Orchestrator:
     ) -> None:
         """Answer requests on a bound socket until `stop`; then finish what runs."""
         grace_s = self.project.settings.shutdown.grace_s
-        server = serving.make(self.app, grace_s=grace_s)
+        server = serving.make(self.app, sockets=self.live.sockets.link, grace_s=grace_s)
         serving_task = self._loop.create_task(server.serve(sockets=[listener]))
         try:
+            await self.live.auth.load()
             await self.work()
             on_ready(serving.url_of(listener))
             stopped = self._loop.create_task(self._stopping.wait())
@@ -176,6 +187,7 @@ class Orchestrator:
             self.ready = False
             self.bus.stop()
             await self.cron.stop()
+            await self.live.close()
             server.should_exit = True
             await serving_task
 
@@ -301,6 +313,7 @@ class Orchestrator:
             if str(self.project.root / name) in paths:
                 self.records.notice("warn", f"{name} has changed; it is read again at a restart")
         entries = await self._reloader.apply(paths, self.entries)
+        await self.live.auth.changed(paths)
         if entries is None:
             return
         self.entries = entries

@@ -27,13 +27,16 @@ class Server(uvicorn.Server):
         yield
 
 
-def make(app: Any, *, grace_s: float, keep_alive_s: float = 65.0) -> Server:
-    """A server for the application; requests under way have `grace_s` seconds at the end."""
+def make(app: Any, *, sockets: Any, grace_s: float, keep_alive_s: float = 65.0) -> Server:
+    """A server for the application; requests under way have `grace_s` seconds at the end.
+
+    `sockets` makes the protocol of a connection that becomes a WebSocket.
+    """
     config = uvicorn.Config(
         app,
         loop="none",
         http=CorkedProtocol,
-        ws="websockets-sansio",
+        ws=sockets,
         lifespan="off",
         interface="asgi3",
         log_config=None,

@@ -28,7 +28,7 @@ BASE = {
 }
 EDGES = {"conformance", "http"}
 WIRING = {"__main__", "cli", "insight", "loading", "orchestrator", "reload"}
-WIRING |= {"serving", "testing", "watching"}
+WIRING |= {"live", "serving", "testing", "watching"}
 
 # Each module or folder of the package, with what it may import besides itself.
 MAY_IMPORT = (

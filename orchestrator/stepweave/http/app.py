@@ -12,6 +12,7 @@ from stepweave.http.cors import Cors
 from stepweave.http.identity import identity
 from stepweave.http.request import Receive
 from stepweave.http.response import Reply, Send, error_reply, send_reply
+from stepweave.http.sse import ROOT, EventStreams
 from stepweave.steps.model import Step
 from stepweave.steps.routes import Match, MethodNotAllowed, RouteTable
 
@@ -30,19 +31,18 @@ class App:
         routes: RouteTable[Step],
         *,
         cors: Cors | None = None,
+        events: EventStreams | None = None,
     ) -> None:
         self.routes = routes
         self._api = api
         self._internal = internal
         self._cors = cors
+        self._events = events
 
     async def __call__(self, scope: Mapping[str, Any], receive: Receive, send: Send) -> None:
-        if scope["type"] != "http":
-            await self._refuse_socket(scope, receive, send)
-            return
         path: str = scope["raw_path"].decode("latin-1")
         if path.startswith(_INTERNAL):
-            await self._internal(scope, receive, send)  # type: ignore[arg-type]
+            await self._inside(path, scope, receive, send)
             return
         method: str = scope["method"]
         match = self.routes.match(method, path)
@@ -75,10 +75,19 @@ class App:
             reply = _refusal(match, method, path)
         await send_reply(send, reply, *identity(scope["headers"]))
 
-    async def _refuse_socket(self, scope: Mapping[str, Any], receive: Receive, send: Send) -> None:
-        if scope["type"] == "websocket":
-            await receive()
-            await send({"type": "websocket.close", "code": 1000})
+    async def _inside(
+        self, path: str, scope: Mapping[str, Any], receive: Receive, send: Send
+    ) -> None:
+        """Paths of our own: those of streams are for users, like routes, the others are not."""
+        if self._events is None or not path.startswith(ROOT):
+            await self._internal(scope, receive, send)  # type: ignore[arg-type]
+            return
+        if self._cors is not None:
+            if scope["method"] == "OPTIONS" and (reply := self._cors.preflight(scope["headers"])):
+                await send_reply(send, reply, *identity(scope["headers"]))
+                return
+            send = self._cors.wrap(scope, send)
+        await self._events.serve(scope, receive, send)
 
 
 def _refusal(match: MethodNotAllowed | None, method: str, path: str) -> Reply:

@@ -31,6 +31,12 @@ class _Corked:
         self._loop = loop
         self._parts: list[bytes] = []
 
+    @property
+    def inner(self) -> asyncio.Transport:
+        """The transport itself, for a connection that is HTTP no more."""
+        self._flush()
+        return self._transport
+
     def write(self, data: bytes) -> None:
         """Send with what else is written before the loop turns."""
         if not data:

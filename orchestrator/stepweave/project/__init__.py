@@ -13,6 +13,7 @@ from stepweave.project.settings import (
     Shutdown,
     Steps,
     Storage,
+    Streams,
     Traces,
 )
 
@@ -29,5 +30,6 @@ __all__ = [
     "Shutdown",
     "Steps",
     "Storage",
+    "Streams",
     "Traces",
 ]

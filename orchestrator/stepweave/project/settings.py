@@ -22,6 +22,7 @@ __all__ = [
     "Shutdown",
     "Steps",
     "Storage",
+    "Streams",
     "Traces",
 ]
 
@@ -148,6 +149,24 @@ class Cron:
 
 
 @dataclass(frozen=True, slots=True)
+class Streams:
+    """`[streams]`: who may follow streams, and what one client may cost. Sizes are in bytes.
+
+    `auth` is the file with streamAuth, relative to the project. `origins` are those of the pages
+    that may open a WebSocket; none means all. `buffer` is what is kept for a client that does not
+    keep up.
+    """
+
+    auth: str | None = _setting(None, values.optional(values.text))
+    origins: tuple[str, ...] = _setting((), values.texts)
+    access_timeout_s: float = _setting(10.0, values.seconds(0.001))
+    ping_s: float = _setting(20.0, values.seconds(0.01))
+    buffer: int = _setting(1 << 20, values.size(1))
+    max_message: int = _setting(64 << 10, values.size(256))
+    max_subscriptions: int = _setting(1000, values.integer(1))
+
+
+@dataclass(frozen=True, slots=True)
 class Settings:
     """All sections. `name` is the project's name if stepweave.toml gives one."""
 
@@ -161,6 +180,7 @@ class Settings:
     runners: Mapping[str, Runner] = field(default_factory=dict)
     shutdown: Shutdown = Shutdown()
     cron: Cron = Cron()
+    streams: Streams = Streams()
 
     def runner(self, name: str) -> Runner:
         """The settings of one runner, which are the defaults if the project says nothing."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 __all__ = [
+    "AUTHORIZE",
     "BOTH_WAYS",
     "CANCEL",
     "CHANGED",
@@ -30,13 +31,14 @@ LOAD: Final = "load"
 UNLOAD: Final = "unload"
 CHANGED: Final = "changed"
 INVOKE: Final = "invoke"
+AUTHORIZE: Final = "authorize"
 SHUTDOWN: Final = "shutdown"
 EMIT: Final = "emit"
 PING: Final = "ping"
 CANCEL: Final = "cancel"
 LOG: Final = "log"
 
-TO_RUNNER: Final = (INITIALIZE, LOAD, UNLOAD, CHANGED, INVOKE, "authorize", SHUTDOWN)
+TO_RUNNER: Final = (INITIALIZE, LOAD, UNLOAD, CHANGED, INVOKE, AUTHORIZE, SHUTDOWN)
 FROM_RUNNER: Final = (
     EMIT,
     "state.get",

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
+from stepweave import payload
 from stepweave.calls import Call, Outcome
 from stepweave.errors import (
     LoadFailed,
@@ -20,6 +21,7 @@ from stepweave.errors import (
     ShuttingDown,
     StepweaveError,
 )
+from stepweave.payload import Payload
 from stepweave.rpc import messages
 from stepweave.runners.child import Child
 from stepweave.runners.launch import Launch, Services
@@ -210,6 +212,17 @@ class Pool:
             self._adopt(child)
         for child in old:
             self._retire(child)
+
+    async def authorize(
+        self, handle: str, kind: Literal["canAccess", "streamAuth"], input: Payload
+    ) -> Payload | None:
+        """Ask a function of a file; see Pools.authorize."""
+        live = await self._live()
+        child = min(live, key=lambda child: child.peer.open_requests)
+        if not child.capabilities.get("authorize"):
+            raise RunnerUnavailable(f"the {self.name} runner knows no {kind}")
+        params = {"step": handle, "kind": kind, "input": input}
+        return payload.check(await child.peer.call(messages.AUTHORIZE, params))
 
     def dispatch(self, call: Call) -> None:
         """Run a call in the least busy child, or when one is free; its outcome comes once."""

@@ -8,9 +8,11 @@ import os
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Literal
 
 from stepweave.calls import Call, Outcome
 from stepweave.errors import RunnerUnavailable, UnknownStep
+from stepweave.payload import Payload
 from stepweave.rpc.frame import MAX_FRAME
 from stepweave.runners import manifest
 from stepweave.runners.launch import Launch, Services
@@ -116,6 +118,16 @@ class Pools:
         pool = self._by_language.get(call.step.language)
         if pool is not None:
             pool.cancel(call, reason)
+
+    async def authorize(
+        self, handle: str, language: str, kind: Literal["canAccess", "streamAuth"], input: Payload
+    ) -> Payload | None:
+        """Ask a function of a loaded file whether a client may come in (SPEC: authorize).
+
+        Raises RemoteError with what the function raised, RunnerGone, RunnerUnavailable.
+        """
+        pool = await self.ensure(language)
+        return await pool.authorize(handle, kind, input)
 
     async def stop(self, grace_s: float) -> None:
         """End every child; running calls have `grace_s` seconds."""

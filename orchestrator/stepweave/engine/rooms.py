@@ -1,0 +1,272 @@
+"""Who follows which items of the streams: each change goes out once, when it is on disk."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import orjson
+
+from stepweave.engine.notices import Clock, Message, change_message, sync_message
+from stepweave.engine.store.contract import Store
+from stepweave.engine.streams import Change
+from stepweave.engine.trail import Trail
+from stepweave.errors import InvalidInput, StepweaveError, StoreFailed
+from stepweave.payload import Payload
+
+__all__ = ["Follower", "Key", "Rooms"]
+
+Key = tuple[str, str, str | None]
+"""Stream, group, and an item's id, or None for the whole group."""
+
+_AGAIN_S = 1.0
+
+
+class Follower:
+    """One client. `rooms` is what it follows; while it is `stale` it gets nothing.
+
+    A follower that cannot keep up makes itself stale, and calls `Rooms.refresh` when it can.
+    """
+
+    __slots__ = ("__weakref__", "rooms", "stale")
+
+    def __init__(self) -> None:
+        self.rooms: set[Key] = set()
+        self.stale = False
+
+    def take(self, message: Message) -> bool:
+        """Note a message to send; whether it is the first one since the last `flush`."""
+        raise NotImplementedError
+
+    def flush(self) -> None:
+        """Send what was noted, or become stale. Raises nothing."""
+        raise NotImplementedError
+
+    def lost(self, key: Key, reason: str) -> None:
+        """A room could not be read; the follower is not in it."""
+        raise NotImplementedError
+
+
+class _Wish(NamedTuple):
+    since: int | None
+    again: bool
+
+
+class _Snapshot:
+    """A room as it is at one point of the order of changes, and who waits for it."""
+
+    __slots__ = ("items", "key", "seq", "wishes")
+
+    def __init__(self, key: Key) -> None:
+        self.key = key
+        self.wishes: dict[Follower, _Wish] = {}
+        self.seq = 0
+        self.items: list[tuple[str, Payload]] = []
+
+
+class Rooms:
+    """Takes committed changes and snapshots in the store's order, and sends them in that order.
+
+    Nothing is sent before it survives a power cut; one sync serves all who wait. A follower
+    begins with a snapshot and gets exactly the changes that come after it.
+    """
+
+    def __init__(self, store: Store, notice: Callable[[str, str], None]) -> None:
+        self._store = store
+        self._notice = notice
+        self._loop = asyncio.get_running_loop()
+        self._clock = Clock()
+        self._trail = Trail()
+        self._rooms: dict[Key, dict[Follower, None]] = {}
+        self._reads: dict[Key, _Snapshot] = {}
+        self._queue: deque[tuple[int, Change | _Snapshot]] = deque()
+        self._newest = 0
+        self._pump: asyncio.Task[None] | None = None
+        self._turning = False
+
+    @property
+    def sizes(self) -> tuple[int, int]:
+        """How many rooms there are, and how many places in them are taken."""
+        return len(self._rooms), sum(map(len, self._rooms.values()))
+
+    def stamp(self) -> str:
+        """The time for a message, in ms: later than that of every message before it."""
+        return self._clock.tick()
+
+    def changed(self, change: Change) -> None:
+        """Take a change: a committed one in its order, or an event."""
+        if not self._rooms and not self._reads and not self._queue:
+            self._trail.add(change)
+            return
+        # An event may tell of anything its sender has seen.
+        kept = change.type != "event"
+        self._put(self._store.settled if kept else self._store.last_sequence, change)
+
+    def join(
+        self, follower: Follower, key: Key, *, since: int | None = None, again: bool = False
+    ) -> None:
+        """Send the room as it is, then its changes.
+
+        With `since`, the group's number that the follower has seen, only what it missed is sent
+        if that is still known. `again` tells of an item that is gone, to one who knew it.
+        """
+        follower.rooms.add(key)
+        snapshot = self._reads.get(key)
+        if snapshot is None:
+            snapshot = self._reads[key] = _Snapshot(key)
+            self._store.stream_snapshot(*key, self._read(snapshot))
+        snapshot.wishes[follower] = _Wish(since, again)
+
+    def leave(self, follower: Follower, key: Key) -> None:
+        """Send nothing more of this room."""
+        follower.rooms.discard(key)
+        room = self._rooms.get(key)
+        if room is not None:
+            room.pop(follower, None)
+            if not room:
+                del self._rooms[key]
+        snapshot = self._reads.get(key)
+        if snapshot is not None:
+            snapshot.wishes.pop(follower, None)
+
+    def drop(self, follower: Follower) -> None:
+        """The follower is gone."""
+        for key in list(follower.rooms):
+            self.leave(follower, key)
+
+    def refresh(self, follower: Follower) -> None:
+        """Give a follower that was stale all its rooms anew."""
+        keys = list(follower.rooms)
+        self.drop(follower)
+        follower.stale = False
+        for key in keys:
+            self.join(follower, key, again=True)
+
+    async def drain(self) -> None:
+        """Send what is committed, unless that takes long."""
+        await asyncio.sleep(0)
+        if self._pump is not None:
+            await asyncio.wait((self._pump,), timeout=_AGAIN_S)
+
+    def close(self) -> None:
+        """Send nothing any more."""
+        if self._pump is not None:
+            self._pump.cancel()
+
+    # --- in the order of the store
+
+    def _read(self, snapshot: _Snapshot) -> Callable[[StepweaveError | None, Any], None]:
+        def done(error: StepweaveError | None, result: Any) -> None:
+            if error is None:
+                snapshot.seq, snapshot.items = result
+                self._put(self._store.settled, snapshot)
+                return
+            self._notice("error", f"the stream {snapshot.key[0]} cannot be read: {error}")
+            self._reads.pop(snapshot.key, None)
+            for follower in snapshot.wishes:
+                follower.rooms.discard(snapshot.key)
+                follower.lost(snapshot.key, "The stream cannot be read now")
+
+        return done
+
+    def _put(self, sequence: int, entry: Change | _Snapshot) -> None:
+        self._newest = max(self._newest, sequence)
+        self._queue.append((sequence, entry))
+        if self._turning or self._pump is not None:
+            return
+        if self._store.synced(self._newest):
+            # Whatever else is told in this turn of the loop goes out together.
+            self._turning = True
+            self._loop.call_soon(self._turn)
+        else:
+            self._pump = self._loop.create_task(self._sync())
+
+    def _turn(self) -> None:
+        self._turning = False
+        if self._store.synced(self._newest):
+            self._deliver(self._newest)
+        elif self._queue:
+            self._pump = self._loop.create_task(self._sync())
+
+    async def _sync(self) -> None:
+        try:
+            while self._queue:
+                newest = self._newest
+                try:
+                    await self._store.sync(newest)
+                except StoreFailed as error:
+                    self._notice("error", f"changes of streams are held back: {error}")
+                    await asyncio.sleep(_AGAIN_S)
+                else:
+                    self._deliver(newest)
+        finally:
+            self._pump = None
+
+    def _deliver(self, newest: int) -> None:
+        queue = self._queue
+        touched: list[Follower] = []
+        while queue and queue[0][0] <= newest:
+            entry = queue.popleft()[1]
+            try:
+                if isinstance(entry, Change):
+                    self._send_change(entry, touched)
+                else:
+                    self._send_snapshot(entry, touched)
+            except InvalidInput as error:
+                self._notice("error", f"a change of a stream cannot be sent: {error}")
+        for follower in touched:
+            follower.flush()
+
+    # --- sending
+
+    def _send_change(self, change: Change, touched: list[Follower]) -> None:
+        self._trail.add(change)
+        stream, group, id = change[:3]
+        everyone = self._rooms.get((stream, group, None))
+        single = self._rooms.get((stream, group, id)) if id is not None else None
+        if not everyone and not single:
+            return
+        message = change_message(change, self.stamp())
+        if everyone is not None:
+            touched += [follower for follower in everyone if follower.take(message)]
+        if single is not None:
+            # Who follows the group as well has it already; clients hand it to both.
+            rest = single if everyone is None else single.keys() - everyone.keys()
+            touched += [follower for follower in rest if follower.take(message)]
+
+    def _send_snapshot(self, snapshot: _Snapshot, touched: list[Follower]) -> None:
+        key = snapshot.key
+        self._reads.pop(key, None)
+        if not snapshot.wishes:
+            return
+        room = self._rooms.setdefault(key, {})
+        whole: Message | None = None
+        for follower, wish in snapshot.wishes.items():
+            room[follower] = None
+            missed = self._missed(snapshot, wish)
+            if missed is None:
+                whole = whole or sync_message(key, snapshot.items, snapshot.seq, self.stamp())
+                messages = [whole]
+            else:
+                messages = [change_message(change, self.stamp()) for change in missed]
+            if any([follower.take(message) for message in messages]):
+                touched.append(follower)
+
+    def _missed(self, snapshot: _Snapshot, wish: _Wish) -> list[Change] | None:
+        """What brings a follower up to the snapshot: changes, or None for all of it."""
+        stream, group, id = snapshot.key
+        if wish.since is not None:
+            missed = self._trail.between(stream, group, wish.since, snapshot.seq)
+            if missed is not None:
+                return [change for change in missed if id is None or change.id == id]
+        if id is None or snapshot.items:
+            return None
+        return [_gone(snapshot)] if wish.again else []
+
+
+def _gone(snapshot: _Snapshot) -> Change:
+    stream, group, id = snapshot.key
+    data = ("json", orjson.dumps({"id": id}))
+    return Change(stream, group, id, "delete", data, snapshot.seq, 0)

@@ -1,0 +1,57 @@
+"""The live side of streams, put together: rooms, access, WebSockets, Server-Sent Events."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from stepweave.engine.rooms import Rooms
+from stepweave.engine.store.contract import Store
+from stepweave.engine.streams import Streams
+from stepweave.http.access import Access
+from stepweave.http.sockets import Limits, Sockets
+from stepweave.http.sse import EventStreams
+from stepweave.http.stream_auth import StreamAuth
+from stepweave.project import Project
+from stepweave.runners.pools import Pools
+from stepweave.steps.registry import Registry
+
+__all__ = ["Live"]
+
+
+class Live:
+    """Whoever follows the streams of a project. Open it inside a running event loop."""
+
+    def __init__(
+        self,
+        project: Project,
+        store: Store,
+        streams: Streams,
+        pools: Pools,
+        registry: Callable[[], Registry],
+        notice: Callable[[str, str], None],
+    ) -> None:
+        settings = project.settings.streams
+        self.rooms = Rooms(store, notice)
+        streams.listeners.append(self.rooms.changed)
+        self.auth = StreamAuth(project.root, pools, settings.auth, notice)
+        access = Access(
+            pools, self.auth, lambda: registry().streams, notice, settings.access_timeout_s
+        )
+        limits = Limits(
+            origins=settings.origins,
+            max_message=settings.max_message,
+            max_subscriptions=settings.max_subscriptions,
+            buffer=settings.buffer,
+            ping_s=settings.ping_s,
+        )
+        self.sockets = Sockets(self.rooms, access, limits)
+        self.events = EventStreams(
+            self.rooms, access, buffer=settings.buffer, ping_s=settings.ping_s
+        )
+
+    async def close(self) -> None:
+        """Send what is committed, then tell every client that the server goes away."""
+        await self.rooms.drain()
+        self.sockets.close()
+        self.events.close()
+        self.rooms.close()
