@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import stepweave
+from stepweave.steps import openapi
 
 if TYPE_CHECKING:
     from stepweave.orchestrator import Orchestrator
@@ -25,6 +26,14 @@ class View:
     def steps(self) -> dict[str, Any]:
         """The listing of `stepweave steps --json`."""
         return self._it.registry.to_json()
+
+    def openapi(self) -> dict[str, Any]:
+        """The OpenAPI document of the steps as they are now, served by whoever serves it."""
+        project, registry = self._it.project, self._it.registry
+        made = openapi.document(
+            registry.steps.values(), title=project.name, version=project.version, servers=("/",)
+        )
+        return made.content
 
     def status(self) -> dict[str, Any]:
         """Runners, queues, cron and the trace store, in figures."""

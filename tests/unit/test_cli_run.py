@@ -141,6 +141,17 @@ def test_what_does_not_fit_the_schema_is_named() -> None:
     assert misfits(step(Kind.CRON), {}) == []
 
 
+def test_parameters_are_read_and_checked_by_their_schemas() -> None:
+    schema = Validator({"type": "object", "properties": {"n": {"type": "integer"}}})
+    it = step(Kind.API, method="GET", route="/a/:n", params=schema, query=schema)
+
+    _, given = input_of(it, args(param=[("n", "7")], query=[("n", "x")]))
+
+    assert (given["params"], given["query"]) == ({"n": 7}, {"n": "x"})
+    (said,) = misfits(it, given)
+    assert said == "the query does not fit its schema: n must be a whole number, not a string"
+
+
 # --- what is told
 
 

@@ -24,6 +24,7 @@ COMMANDS = {
     "start": "run a project in production",
     "run": "run one step alone, with real state",
     "steps": "list a project's steps, routes and problems",
+    "generate": "write the OpenAPI document of a project",
     "events": "look through dead letters, and deliver them anew",
     "state": "read and change a project's state",
     "doctor": "check what is installed, and say how to mend what is not",

@@ -14,6 +14,7 @@ import orjson
 
 from stepweave.errors import UsageError
 from stepweave.payload import Payload, decode
+from stepweave.steps.coercion import coerced
 from stepweave.steps.model import Kind, Step
 from stepweave.trace import new_span_id
 
@@ -40,12 +41,20 @@ def input_of(
 def misfits(step: Step, given: dict[str, Any]) -> list[str]:
     """What in the input the step's schema does not allow; `run` hands it over all the same."""
     if step.kind is Kind.API:
-        schema, data, where = step.body, given["body"], "the body"
+        body = {} if given["body"] is None else decode(given["body"])
+        checked = [
+            (step.params, given["params"], "the path"),
+            (step.query, given["query"], "the query"),
+            (step.body, body, "the body"),
+        ]
     else:
-        schema, data, where = step.input, given.get("data"), "the data"
-    if schema is None:
-        return []
-    return [f"{where} does not fit its schema: {issue}" for issue in schema.issues(decode(data))]
+        checked = [(step.input, decode(given.get("data")), "the data")]
+    return [
+        f"{where} does not fit its schema: {issue}"
+        for schema, data, where in checked
+        if schema is not None
+        for issue in schema.issues(data)
+    ]
 
 
 def read_data(text: str | None) -> Payload | None:
@@ -93,8 +102,8 @@ def _request(step: Step, args: argparse.Namespace, body: Payload | None) -> dict
     return {
         "method": step.method,
         "path": path,
-        "params": params,
-        "query": query,
+        "params": coerced(params, step.params.schema) if step.params is not None else params,
+        "query": coerced(query, step.query.schema) if step.query is not None else query,
         "headers": headers,
         "body": body,
     }

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from stepweave.project import Project
     from stepweave.steps.registry import Registry
 
-__all__ = ["DESCRIPTION", "EXAMPLES", "add_arguments", "run", "table"]
+__all__ = ["DESCRIPTION", "EXAMPLES", "add_arguments", "load", "run", "table"]
 
 DESCRIPTION = "List a project's steps, routes and streams, and what is wrong with its files."
 EXAMPLES = """\
@@ -38,7 +38,7 @@ def run(args: argparse.Namespace) -> int:
         from stepweave.logs import LogHub
 
         hub = LogHub(console)
-        registry = options.run_loop(lambda: _load(project, hub))
+        registry = options.run_loop(lambda: load(project, hub))
         console.flush()
         if args.json:
             import orjson
@@ -53,7 +53,7 @@ def run(args: argparse.Namespace) -> int:
     return 0 if registry.ok else 1
 
 
-async def _load(project: Project, hub: LogHub) -> Registry:
+async def load(project: Project, hub: LogHub) -> Registry:
     """The project's steps, without touching its data, which a running server may hold."""
     from stepweave.orchestrator import Orchestrator
 

@@ -39,6 +39,7 @@ class Insight(Protocol):
 
     def project(self) -> dict[str, Any]: ...
     def steps(self) -> dict[str, Any]: ...
+    def openapi(self) -> dict[str, Any]: ...
     def status(self) -> dict[str, Any]: ...
     def health(self) -> dict[str, Any]: ...
     async def traces(self, limit: int) -> list[dict[str, Any]]: ...
@@ -72,6 +73,9 @@ def make(insight: Insight, guard: Guard, more: Sequence[Route] = ()) -> ASGIApp:
     async def steps(_request: Request) -> Response:
         return _Json(insight.steps())
 
+    async def openapi(_request: Request) -> Response:
+        return _Json(insight.openapi())
+
     async def status(_request: Request) -> Response:
         return _Json(insight.status())
 
@@ -96,6 +100,7 @@ def make(insight: Insight, guard: Guard, more: Sequence[Route] = ()) -> ASGIApp:
             Route("/", page),
             Route("/_stepweave", page),
             Route("/_stepweave/", page),
+            Route("/_stepweave/openapi.json", openapi),
             *(Route(f"/_stepweave/api/{name}", serve) for name, serve in api.items()),
             Route("/_stepweave/api/traces/{id}", trace),
             *more,

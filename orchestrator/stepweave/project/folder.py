@@ -74,6 +74,11 @@ class Project:
         return cls.open(folder, environment)
 
     @property
+    def version(self) -> str:
+        """The version in package.json, else that in pyproject.toml, else "0.0.0"."""
+        return _version(self.root)
+
+    @property
     def storage(self) -> Path:
         """The folder of the data, absolute."""
         return self.root / self.settings.storage.path
@@ -97,13 +102,33 @@ def _advice(root: Path) -> str:
 
 def _name(root: Path) -> str:
     """The name in package.json, else the folder's."""
+    name = _package(root).get("name")
+    return name if isinstance(name, str) and name else root.name or "project"
+
+
+def _version(root: Path) -> str:
+    import tomllib
+
+    try:
+        project = tomllib.loads((root / "pyproject.toml").read_text("utf-8")).get("project", {})
+    except (OSError, ValueError):
+        project = {}
+    for found in (_package(root), project):
+        version = found.get("version") if isinstance(found, dict) else None
+        if isinstance(version, str) and version:
+            return version
+    return "0.0.0"
+
+
+def _package(root: Path) -> dict[str, object]:
+    """The package.json of a project, empty if there is none that can be read."""
     import json
 
     try:
-        name = json.loads((root / "package.json").read_text("utf-8")).get("name")
-    except (OSError, ValueError, AttributeError):
-        name = None
-    return name if isinstance(name, str) and name else root.name or "project"
+        found = json.loads((root / "package.json").read_text("utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return found if isinstance(found, dict) else {}
 
 
 def _dotenv(file: Path) -> dict[str, str]:

@@ -1,0 +1,91 @@
+"""`stepweave generate openapi`: the OpenAPI document of a project's API steps."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+from typing import Any
+
+from stepweave.cli import options
+from stepweave.errors import StepweaveError
+
+__all__ = ["DESCRIPTION", "EXAMPLES", "add_arguments", "run"]
+
+DESCRIPTION = "Write the OpenAPI 3.1 document of a project's API steps, as JSON or YAML."
+EXAMPLES = """\
+  stepweave generate openapi                                 to stdout, as JSON
+  stepweave generate openapi --output openapi.yaml           the ending tells the format
+  stepweave generate openapi shop --server https://api.shop.example"""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """What to write, for which project, where and how."""
+    parser.add_argument("what", choices=["openapi"], help="what to generate")
+    options.add_folder(parser)
+    parser.add_argument("--output", "-o", metavar="FILE", help="the file; stdout unless given")
+    parser.add_argument(
+        "--format", choices=["json", "yaml"], help="by default what the file's ending says, or json"
+    )
+    parser.add_argument(
+        "--server",
+        action="append",
+        default=[],
+        metavar="URL",
+        help="where the API is served; may be repeated",
+    )
+    options.add_log_options(parser)
+
+
+def run(args: argparse.Namespace) -> int:
+    """0 if every file of the project could be read, else 1; the document is written either way."""
+    from stepweave.cli import problems, steps
+    from stepweave.logs import LogHub
+    from stepweave.paint import Paint, wants_color
+    from stepweave.steps import openapi
+
+    project = options.open_project(args.folder)
+    with options.console(args, project, sys.stderr) as console:
+        hub = LogHub(console)
+        registry = options.run_loop(lambda: steps.load(project, hub))
+        console.flush()
+    made = openapi.document(
+        registry.steps.values(),
+        title=project.name,
+        version=project.version,
+        servers=args.server or [f"http://localhost:{project.settings.server.port}"],
+    )
+    _write(_text(made.content, _format(args)), args.output)
+    for omission in made.omissions:
+        print(f"stepweave: {omission}", file=sys.stderr)
+    errors = [problem for problem in registry.all_problems if problem.severity == "error"]
+    if errors:
+        paint = Paint(not args.no_color and wants_color(sys.stderr))
+        sys.stderr.write(problems.render(errors, paint) + "\n")
+    return 0 if registry.ok else 1
+
+
+def _format(args: argparse.Namespace) -> str:
+    if args.format is not None:
+        return str(args.format)
+    return "yaml" if str(args.output or "").endswith((".yaml", ".yml")) else "json"
+
+
+def _text(content: dict[str, Any], form: str) -> str:
+    if form == "yaml":
+        import yaml
+
+        return yaml.safe_dump(content, sort_keys=False, allow_unicode=True, width=100)
+    import orjson
+
+    return orjson.dumps(content, option=orjson.OPT_INDENT_2).decode() + "\n"
+
+
+def _write(text: str, output: str | None) -> None:
+    if output is None:
+        sys.stdout.write(text)
+        return
+    try:
+        Path(output).write_text(text, "utf-8")
+    except OSError as error:
+        raise StepweaveError(f"{output}: cannot be written: {error.strerror}") from error
