@@ -22,16 +22,19 @@ export class NoConfig extends Error {
 
 /**
  * Finds the parts in a module's exports: named, on the default export, or as the default export.
- * A config that is a function is called. Throws NoConfig, or what that function throws.
+ * A config that is a function is called. A file that says who the clients of streams are needs none.
+ * Throws NoConfig, or what that function throws.
  */
 export async function partsOf(exports: unknown): Promise<StepParts> {
   const places = [exports, field(exports, 'default')]
   const named = first(places, 'config')
-  const config: unknown = typeof named === 'function' ? await (named as () => unknown)() : named
+  const found: unknown = typeof named === 'function' ? await (named as () => unknown)() : named
+  const streamAuth = field(found, 'streamAuth') ?? first(places, 'streamAuth')
+  const config: unknown = found === undefined && streamAuth !== undefined ? {} : found
   if (typeof config !== 'object' || config === null || Array.isArray(config)) {
-    const found = config === undefined ? 'no config is exported' : 'the config is not an object'
+    const what = config === undefined ? 'no config is exported' : 'the config is not an object'
     throw new NoConfig(
-      `${found}; a step exports one, such as: export const config = ` +
+      `${what}; a step exports one, such as: export const config = ` +
         "{ type: 'event', name: 'MyStep', subscribes: ['topic'] }",
     )
   }
@@ -42,7 +45,7 @@ export async function partsOf(exports: unknown): Promise<StepParts> {
     handler: functionOf(first(places, 'handler')) ?? places.map(functionOf).find(isThere),
     middleware: list.map(functionOf).filter(isThere),
     canAccess: functionOf(field(config, 'canAccess') ?? first(places, 'canAccess')),
-    streamAuth: functionOf(field(field(config, 'streamAuth'), 'authenticate')),
+    streamAuth: functionOf(streamAuth) ?? functionOf(field(streamAuth, 'authenticate')),
   }
 }
 
@@ -52,6 +55,7 @@ export function exportNames(parts: StepParts): string[] {
     ...(parts.handler ? ['handler'] : []),
     ...(parts.canAccess ? ['canAccess'] : []),
     ...(parts.middleware.length > 0 ? ['middleware'] : []),
+    ...(parts.streamAuth ? ['streamAuth'] : []),
   ]
 }
 

@@ -124,8 +124,7 @@ class Loader:
                     function = function.get("authenticate")
                 if callable(function):
                     step.guards[guard] = bind(function, kind)
-        if "canAccess" in step.guards:
-            step.exports.append("canAccess")
+        step.exports.extend(step.guards)
         middleware = functions.get("middleware") or []
         if callable(middleware):
             middleware = [middleware]
@@ -153,10 +152,15 @@ class Loader:
 
 
 async def _config(module: Any, path: str) -> Mapping[str, Any]:
-    """The config of a module: a dict, an object with fields, or a function that gives one."""
+    """The config of a module: a dict, an object with fields, or a function that gives one.
+
+    A file that says who the clients of streams are needs none.
+    """
     try:
         config = module.config
     except AttributeError:
+        if any(hasattr(module, name) for name in _GUARDS["streamAuth"]):
+            return {}
         raise LoadFailed(
             f"{_base(path)} has no config; a step file needs a dict named config", path, 1
         ) from None

@@ -33,6 +33,7 @@ module StepweaveRunner
       found << "handler" if handler?
       found << "canAccess" if can_access
       found << "middleware" unless @middleware.empty?
+      found << "streamAuth" if stream_auth
       found
     end
 
@@ -51,7 +52,7 @@ module StepweaveRunner
     def authorize(kind, input)
       case kind
       when "canAccess" then !!ask(can_access, kind, input["subscription"], input["auth"])
-      when "streamAuth" then ask(function(AUTHENTICATORS), kind, input)
+      when "streamAuth" then ask(stream_auth, kind, input)
       else raise StepweaveError.new("invalid_params", "kind must be canAccess or streamAuth, but it is #{kind}")
       end
     end
@@ -78,6 +79,9 @@ module StepweaveRunner
       given = given.call while given.respond_to?(:call)
       given = given.to_h if !given.nil? && !given.is_a?(Hash) && given.respond_to?(:to_h)
       return given if given.is_a?(Hash)
+
+      # A file that says who the clients of streams are needs none.
+      return {} if given.nil? && AUTHENTICATORS.any? { |name| defines?(name) }
 
       none = "the file has no config: define a method config that returns a hash"
       raise LoadFailed.new(given.nil? ? none : "config must be a hash, but it is a #{given.class}", @path)
@@ -112,6 +116,8 @@ module StepweaveRunner
     end
 
     def can_access = function(GUARDS)
+
+    def stream_auth = function(AUTHENTICATORS)
 
     def ask(function, kind, *arguments)
       raise Refused.handler("MissingHandler", "#{@handle} has no #{kind}") if function.nil?
