@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from benchmarks import hops, http, machine, memory, rpc, state
+from benchmarks import chains, hops, http, machine, memory, rpc, state
 from benchmarks.processes import NotAvailable
 from benchmarks.settings import FULL, QUICK, Settings
 from benchmarks.table import Table, render
@@ -19,6 +19,7 @@ BENCHMARKS: dict[str, Callable[[Settings], list[Table]]] = {
     "rpc": rpc.run,
     "http": http.run,
     "hops": hops.run,
+    "chains": chains.run,
     "state": state.run,
     "memory": memory.run,
 }

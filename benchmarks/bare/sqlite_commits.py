@@ -2,8 +2,9 @@
 
 One writer thread commits everything that one loop turn handed over, in WAL mode with
 `synchronous=NORMAL`, as an embedded store would; nothing else happens. WHAT is `hop` (insert an
-event, wait until it is committed, delete it with the next commit), `set` (upsert, wait) or `get`
-(read on the loop's own thread). Prints one line of JSON.
+event with its delivery, wait until they are committed, delete them with the next commit), `chain`
+(four hops, one after the other), `put` (insert, wait), `set` (upsert, wait), `update` (read,
+add one, upsert, wait) or `get` (read on the loop's own thread). Prints one line of JSON.
 """
 
 from __future__ import annotations
@@ -24,21 +25,28 @@ import uvloop
 from benchmarks.calls import BODY
 
 SCHEMA = """
-CREATE TABLE events (id INTEGER PRIMARY KEY, topic TEXT, payload BLOB);
+CREATE TABLE events (id INTEGER PRIMARY KEY, topic TEXT, payload BLOB, trace TEXT);
+CREATE TABLE deliveries (event INTEGER, step TEXT, PRIMARY KEY (event, step)) WITHOUT ROWID;
 CREATE TABLE state (grp TEXT, key TEXT, value BLOB, PRIMARY KEY (grp, key)) WITHOUT ROWID;
 """
-INSERT = "INSERT INTO events (id, topic, payload) VALUES (?, ?, ?)"
-DELETE = "DELETE FROM events WHERE id = ?"
+INSERT_EVENT = "INSERT INTO events VALUES (?, ?, ?, ?)"
+INSERT_DELIVERY = "INSERT INTO deliveries VALUES (?, ?)"
+DELETE_DELIVERY = "DELETE FROM deliveries WHERE event = ? AND step = ?"
+DELETE_EVENT = "DELETE FROM events WHERE id = ?"
 UPSERT = (
     "INSERT INTO state (grp, key, value) VALUES (?, ?, ?)"
     " ON CONFLICT (grp, key) DO UPDATE SET value = excluded.value"
 )
 SELECT = "SELECT value FROM state WHERE grp = ? AND key = ?"
+STEP = "Hop"
+TRACE = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
 KEYS = 20
+CHAIN = 4
 PAYLOAD = BODY.encode()
 
-Operation = tuple[str, tuple[object, ...], "asyncio.Future[None] | None"]
-Work = Callable[[], Awaitable[None]]
+Apply = Callable[[sqlite3.Connection], object]
+Operation = tuple[Apply, "asyncio.Future[None] | None"]
+Work = Callable[[], Awaitable[object]]
 
 
 class Writer:
@@ -53,18 +61,25 @@ class Writer:
         self.thread = threading.Thread(target=self._run)
         self.thread.start()
 
-    def add(self, sql: str, values: tuple[object, ...], wait: bool) -> asyncio.Future[None] | None:
+    def add(self, apply: Apply) -> None:
         """Put an operation into the batch of this loop turn."""
-        future = self.loop.create_future() if wait else None
-        if not self.waiting:
-            self.loop.call_soon(self._hand_over)
-        self.waiting.append((sql, values, future))
-        return future
+        self._put(apply, None)
+
+    async def commit(self, apply: Apply) -> None:
+        """Put an operation into the batch of this loop turn and wait for its commit."""
+        future: asyncio.Future[None] = self.loop.create_future()
+        self._put(apply, future)
+        await future
 
     def close(self) -> None:
         """Finish what was handed over."""
         self.batches.put(None)
         self.thread.join()
+
+    def _put(self, apply: Apply, future: asyncio.Future[None] | None) -> None:
+        if not self.waiting:
+            self.loop.call_soon(self._hand_over)
+        self.waiting.append((apply, future))
 
     def _hand_over(self) -> None:
         batch, self.waiting = self.waiting, []
@@ -73,14 +88,14 @@ class Writer:
     def _run(self) -> None:
         while (batch := self.batches.get()) is not None:
             self.db.execute("BEGIN IMMEDIATE")
-            for sql, values, _ in batch:
-                self.db.execute(sql, values)
+            for apply, _ in batch:
+                apply(self.db)
             self.db.execute("COMMIT")
             self.loop.call_soon_threadsafe(self._resolve, batch)
 
     @staticmethod
     def _resolve(batch: list[Operation]) -> None:
-        for _, _, future in batch:
+        for _, future in batch:
             if future is not None:
                 future.set_result(None)
 
@@ -93,39 +108,73 @@ def connect(path: Path) -> sqlite3.Connection:
     return db
 
 
+def event_row(id: int) -> tuple[object, ...]:
+    """The values of an event."""
+    return (id, "bench.hop", PAYLOAD, TRACE)
+
+
 def works(writer: Writer, reader: sqlite3.Connection) -> dict[str, Work]:
     """One unit of work of each kind."""
     last = 0
 
-    async def hop() -> None:
+    def following() -> int:
         nonlocal last
         last += 1
-        mine = last
-        await writer.add(INSERT, (mine, "bench.hop", PAYLOAD), True)  # type: ignore[misc]
-        writer.add(DELETE, (mine,), False)
+        return last
 
-    async def put() -> None:
-        nonlocal last
-        last += 1
-        await writer.add(UPSERT, ("bench", f"k{last % KEYS}", PAYLOAD), True)  # type: ignore[misc]
+    async def put() -> int:
+        mine = following()
+
+        def insert(db: sqlite3.Connection) -> None:
+            db.execute(INSERT_EVENT, event_row(mine))
+            db.execute(INSERT_DELIVERY, (mine, STEP))
+
+        await writer.commit(insert)
+        return mine
+
+    async def hop() -> None:
+        mine = await put()
+
+        def delete(db: sqlite3.Connection) -> None:
+            db.execute(DELETE_DELIVERY, (mine, STEP))
+            db.execute(DELETE_EVENT, (mine,))
+
+        writer.add(delete)
+
+    async def chain() -> None:
+        for _ in range(CHAIN):
+            await hop()
+
+    async def upsert() -> None:
+        key = f"k{following() % KEYS}"
+        await writer.commit(lambda db: db.execute(UPSERT, ("bench", key, PAYLOAD)))
+
+    async def update() -> None:
+        key = f"k{following() % KEYS}"
+
+        def increment(db: sqlite3.Connection) -> None:
+            row = db.execute(SELECT, ("count", key)).fetchone()
+            value = json.loads(row[0]) + 1 if row else 1
+            db.execute(UPSERT, ("count", key, json.dumps(value)))
+
+        await writer.commit(increment)
 
     async def get() -> None:
-        nonlocal last
-        last += 1
-        reader.execute(SELECT, ("bench", f"k{last % KEYS}")).fetchone()
+        reader.execute(SELECT, ("bench", f"k{following() % KEYS}")).fetchone()
 
-    return {"hop": hop, "set": put, "get": get}
+    return {"hop": hop, "chain": chain, "put": put, "set": upsert, "update": update, "get": get}
 
 
 async def main(what: str, concurrency: int, seconds: float) -> dict[str, float]:
-    """Operations per second, p50 and processor time in µs of workers in a closed loop."""
+    """Operations per second, p50, p99 and processor time in µs of workers in a closed loop."""
     with tempfile.TemporaryDirectory(prefix="bench-") as folder:
         path = Path(folder) / "bench.db"
         writer = Writer(path)
         reader = connect(path)
-        for key in range(KEYS):
-            await writer.add(UPSERT, ("bench", f"k{key}", PAYLOAD), True)  # type: ignore[misc]
-        work = works(writer, reader)[what]
+        all_works = works(writer, reader)
+        for _ in range(KEYS):
+            await all_works["set"]()
+        work = all_works[what]
         latencies: list[float] = []
         used = time.process_time()
         began = time.perf_counter()
@@ -147,6 +196,7 @@ async def main(what: str, concurrency: int, seconds: float) -> dict[str, float]:
     return {
         "ops/s": len(latencies) / took,
         "p50 µs": latencies[len(latencies) // 2] * 1e6,
+        "p99 µs": latencies[len(latencies) * 99 // 100] * 1e6,
         "cpu µs": used / len(latencies) * 1e6,
     }
 
