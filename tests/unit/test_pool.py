@@ -15,6 +15,7 @@ from stepweave.calls import Call, Outcome
 from stepweave.errors import LoadFailed, RunnerUnavailable
 from stepweave.rpc.peer import RequestHandler
 from stepweave.runners.launch import Launch
+from stepweave.runners.options import PoolOptions
 from stepweave.runners.pool import Pool
 from stepweave.trace import Span, new_trace_id
 from tests.unit.engine_kit import step
@@ -56,9 +57,8 @@ class Bench:
         self.pool = Pool(
             launch,
             self.services,
-            processes=processes,
-            cancel_grace_s=0.05,
-            notice=lambda level, message: self.notices.append(message),
+            PoolOptions(processes=processes, cancel_grace_s=0.05),
+            lambda level, message: self.notices.append(message),
         )
 
     def call(

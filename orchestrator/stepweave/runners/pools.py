@@ -6,7 +6,6 @@ import asyncio
 import importlib.util
 import os
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
@@ -17,23 +16,10 @@ from stepweave.rpc.frame import MAX_FRAME
 from stepweave.runners import manifest
 from stepweave.runners.launch import Launch, Services
 from stepweave.runners.manifest import Manifest
+from stepweave.runners.options import PoolOptions
 from stepweave.runners.pool import Pool
 
 __all__ = ["PoolOptions", "Pools"]
-
-
-@dataclass(frozen=True, slots=True)
-class PoolOptions:
-    """What a project says about one runner; durations in seconds."""
-
-    processes: int = 1
-    interpreter: str | None = None
-    window: int = 1000
-    start_timeout_s: float = 30.0
-    restart_base_s: float = 0.1
-    restart_cap_s: float = 5.0
-    cancel_grace_s: float = 5.0
-    env: Mapping[str, str] = field(default_factory=dict)
 
 
 class Pools:
@@ -157,15 +143,7 @@ class Pools:
                 development=self._development,
                 start_timeout_s=options.start_timeout_s,
             )
-            pool = Pool(
-                launch,
-                self._services,
-                processes=options.processes,
-                cancel_grace_s=options.cancel_grace_s,
-                restart_base_s=options.restart_base_s,
-                restart_cap_s=options.restart_cap_s,
-                notice=self._notice,
-            )
+            pool = Pool(launch, self._services, options, self._notice)
             try:
                 await pool.start()
             except RunnerUnavailable:

@@ -33,6 +33,11 @@ class Ward:
         self._stopped = False
         self.children: list[Child] = []
 
+    @property
+    def busy(self) -> bool:
+        """Whether suspects run or wait for their turn."""
+        return bool(self._suspects or self._running)
+
     def admit(self, call: Call) -> None:
         """Run a suspect when its turn comes; it gets its one outcome as in the pool."""
         limit_s = None if call.deadline is None else call.deadline - time.monotonic()
