@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from benchmarks import chains, hops, http, machine, memory, rpc, state
+from benchmarks import chains, flood, hops, http, machine, memory, rpc, state
 from benchmarks.processes import NotAvailable
 from benchmarks.settings import FULL, QUICK, Settings
 from benchmarks.table import Table, render
@@ -20,6 +20,7 @@ BENCHMARKS: dict[str, Callable[[Settings], list[Table]]] = {
     "http": http.run,
     "hops": hops.run,
     "chains": chains.run,
+    "flood": flood.run,
     "state": state.run,
     "memory": memory.run,
 }

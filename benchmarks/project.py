@@ -29,6 +29,11 @@ class Project:
         self._runs += 1
         return f"run-{self._runs}"
 
+    @staticmethod
+    def now() -> float:
+        """The clock of the steps, in µs."""
+        return time.monotonic_ns() / 1000
+
     def post(self, path: str, body: Any = None) -> Any:
         """Send JSON, return JSON."""
         headers = {"content-type": "application/json"}
