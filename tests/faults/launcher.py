@@ -1,7 +1,6 @@
 """Runs Stepweave with faults that the files of a folder turn on and off.
 
 The folder is `$FAULTS`. In it
-- `clock` holds 8 bytes, how many ns the wall clock is off (signed, little-endian);
 - `eio` makes each sync of the log fail, `eio-commit` each commit, as a broken disk does;
 - `slow` holds how many seconds each sync of the log takes longer;
 - `cut` names a folder that gets, once, what the disk would hold after a power cut (`powercut`).
@@ -13,10 +12,8 @@ from __future__ import annotations
 
 import contextlib
 import errno
-import mmap
 import os
 import sqlite3
-import struct
 import sys
 import time
 from pathlib import Path
@@ -26,19 +23,6 @@ from stepweave.cli import main
 from tests.faults.powercut import PowerCut
 
 _FAULTS = Path(os.environ["FAULTS"])
-
-
-def _disturb_clock() -> None:
-    """Let the time of day be off by what the file says, looked up each time."""
-    path = _FAULTS / "clock"
-    if not path.exists():
-        path.write_bytes(bytes(8))
-    with path.open("r+b") as file:
-        off = mmap.mmap(file.fileno(), 8)
-    real = time.time_ns
-    read = struct.Struct("<q").unpack_from
-    time.time_ns = lambda: real() + int(read(off)[0])
-    time.time = lambda: time.time_ns() / 1e9
 
 
 def _disturb_disk() -> None:
@@ -79,6 +63,5 @@ def _disturb_disk() -> None:
 
 
 if __name__ == "__main__":
-    _disturb_clock()
     _disturb_disk()
     sys.exit(main())
