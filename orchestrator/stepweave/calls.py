@@ -55,12 +55,14 @@ class Call:
         "input",
         "kind",
         "on_done",
+        "priority",
         "request_id",
         "runner",
         "span",
         "step",
         "suspect",
         "traceparent",
+        "transaction",
         "wrote",
     )
 
@@ -74,6 +76,8 @@ class Call:
         attempt: int = 1,
         deadline: float | None = None,
         suspect: int = 0,
+        priority: int = 0,
+        transaction: Any = None,
     ) -> None:
         self.step = step
         self.kind = kind
@@ -89,6 +93,10 @@ class Call:
         self.runner: Any = None
         self.request_id = 0
         self.wrote = 0
+        self.priority = priority
+        """Among calls that wait for a runner, a higher one goes first."""
+        self.transaction = transaction
+        """What an atomic step writes (engine.transaction), None for the others."""
         self.suspect = suspect
         """Above 0 its runner died: run it with a few of its like (1), or alone (2 and more)."""
 

@@ -111,6 +111,12 @@ class Conflict(StepweaveError):
     code = "conflict"
 
 
+class GivenUp(StepweaveError):
+    """The handler that asked is over; what it asks for has no effect any more."""
+
+    code = "cancelled"
+
+
 class StoreFailed(StepweaveError):
     """The database refused an operation (full disk, read-only file, damage); nothing was kept."""
 

@@ -100,7 +100,7 @@ class Orchestrator:
         self.streams = Streams(self.store, lambda name: name in self.registry.streams)
         self.pools = self._make_pools()
         stack.push_async_callback(self.pools.stop, settings.shutdown.grace_s)
-        self.invoker = Invoker(self.pools, self.traces)
+        self.invoker = Invoker(self.pools, self.traces, self.store)
         self.bus = Bus(
             self.store,
             self.invoker,
@@ -108,6 +108,8 @@ class Orchestrator:
             BusOptions(
                 concurrency=settings.events.concurrency,
                 max_waiting=settings.events.max_waiting,
+                slow_at=settings.events.slow_at,
+                dedup_window_ms=int(settings.events.dedup_window_s * 1000),
                 strict_emits=settings.steps.emits == "strict",
                 strict_input=settings.steps.input == "strict",
             ),

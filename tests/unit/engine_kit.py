@@ -106,7 +106,7 @@ class Rig:
         self.store = SqliteStore(folder)
         self.runners = FakeRunners()
         self.spans = Spans()
-        self.invoker = Invoker(self.runners, self.spans)
+        self.invoker = Invoker(self.runners, self.spans, self.store)
         self.notices: list[tuple[str, str]] = []
         self.bus = Bus(
             self.store,

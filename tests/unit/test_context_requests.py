@@ -116,7 +116,7 @@ async def serve(requests: list[tuple[str, dict[str, Any]]]) -> None:
     with tempfile.TemporaryDirectory() as folder:
         store = SqliteStore(Path(folder), "process")
         records = Records(LogHub(Lines()))
-        invoker = Invoker(FakeRunners(), Spans())
+        invoker = Invoker(FakeRunners(), Spans(), store)
         bus = Bus(store, invoker, records.notice, BusOptions())
         context = Context(records)
         context.serve(bus, State(store), Streams(store, lambda name: name == "board"))

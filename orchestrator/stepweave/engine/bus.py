@@ -8,11 +8,14 @@ from typing import Any
 from stepweave import payload
 from stepweave.calls import Call, now_ms
 from stepweave.engine import ids
+from stepweave.engine.delivery import Delivery, Event
 from stepweave.engine.dispatcher import Dispatcher, Notice
 from stepweave.engine.invoker import Invoker
+from stepweave.engine.pace import Pace
 from stepweave.engine.store.contract import Store
-from stepweave.engine.store.operations import PutEvent, Redrive
-from stepweave.engine.subscription import Delivery, Event, Subscription
+from stepweave.engine.store.operations import Cancel, Discard, PutEvent, Redrive
+from stepweave.engine.subscription import Subscription
+from stepweave.engine.transaction import Transaction
 from stepweave.errors import Busy, InvalidInput, NotDeclared, ShuttingDown, StepweaveError
 from stepweave.payload import Payload
 from stepweave.steps.model import Step
@@ -29,6 +32,7 @@ class BusOptions:
         "concurrency",
         "dedup_window_ms",
         "max_waiting",
+        "slow_at",
         "strict_emits",
         "strict_input",
     )
@@ -38,12 +42,14 @@ class BusOptions:
         *,
         concurrency: int = 64,
         max_waiting: int = 1_000_000,
+        slow_at: int = 20_000,
         dedup_window_ms: int = 86_400_000,
         strict_emits: bool = False,
         strict_input: bool = False,
     ) -> None:
         self.concurrency = concurrency
         self.max_waiting = max_waiting
+        self.slow_at = slow_at
         self.dedup_window_ms = dedup_window_ms
         self.strict_emits = strict_emits
         self.strict_input = strict_input
@@ -62,12 +68,14 @@ class Bus:
         self._options = options
         self._ids = ids.EventIds()
         self._topics: dict[str, tuple[Subscription, ...]] = {}
+        self._pace = Pace()
         self._dispatcher = Dispatcher(
             store,
             invoker,
             notice,
             concurrency=options.concurrency,
             strict_input=options.strict_input,
+            pace=self._pace,
         )
         self._warned: set[tuple[str, str]] = set()
         self._stopping = False
@@ -91,6 +99,7 @@ class Bus:
         group: str | None,
         due_at: int | None,
         done: Done,
+        priority: int | None = None,
     ) -> None:
         """Publish in the name of a running handler; `done` gets the event's id once it is durable.
 
@@ -111,9 +120,12 @@ class Bus:
             event_key=event_key,
             group=group,
             due_at=due_at,
-            done=done,
+            done=self._paced(done) if self._crowded else done,
+            priority=priority,
+            transaction=call.transaction,
         )
-        call.wrote = self._store.last_sequence
+        if call.transaction is None:
+            call.wrote = self._store.last_sequence
         call.span.add("emit", topic, event, payload.size(data))
 
     def publish(
@@ -127,12 +139,15 @@ class Bus:
         event_key: str | None = None,
         group: str | None = None,
         due_at: int | None = None,
+        priority: int | None = None,
+        transaction: Transaction | None = None,
     ) -> str:
         """Record an event and deliver it; returns its id, `done` gets it once it is durable.
 
         `trace` is the traceparent of the span that emits. A `due_at` (Unix ms) in the future
-        holds all deliveries back until then. Raises ShuttingDown while Stepweave stops and Busy
-        when too many deliveries wait.
+        holds all deliveries back until then. A `priority` goes before that of a step. Within a
+        `transaction` the event is accepted when that is committed. Raises ShuttingDown while
+        Stepweave stops and Busy when too many deliveries wait.
         """
         if self._stopping:
             raise ShuttingDown("Stepweave is stopping and takes no new events")
@@ -153,24 +168,36 @@ class Bus:
         event = Event(id, topic, data, trace, now, group, len(subscriptions))
         start = now if due_at is None else max(now, due_at)
         deliveries = [
-            Delivery(event, subscription.name, 1, start + subscription.delay_ms)
+            Delivery(
+                event,
+                subscription.name,
+                1,
+                start + subscription.delay_ms,
+                subscription.priority if priority is None else priority,
+            )
             for subscription in subscriptions
         ]
         rows = tuple((delivery.subscription, delivery.due_at) for delivery in deliveries)
         window = now + self._options.dedup_window_ms
-        op = PutEvent(id, topic, data, trace, source, now, group, event_key, rows, window)
+        op = PutEvent(id, topic, data, trace, source, now, group, event_key, rows, window, priority)
+
+        def accepted(twin: int | None) -> None:
+            if twin is None:
+                self._dispatcher.accept(event, deliveries)
 
         def committed(error: StepweaveError | None, results: Any) -> None:
             if error is not None:
                 done(error, None)
                 return
-            if results[0] is not None:
-                done(None, ids.show(results[0]))
-                return
-            done(None, shown)
-            self._dispatcher.accept(event, deliveries)
+            twin = results[0]
+            done(None, shown if twin is None else ids.show(twin))
+            if transaction is None:
+                accepted(twin)
 
-        self._store.submit((op,), committed)
+        if transaction is None:
+            self._store.submit((op,), committed)
+        else:
+            transaction.submit((op,), committed, accepted)
         return shown
 
     def redrive(self, dead: int, done: Done, data: tuple[Payload | None] | None = None) -> None:
@@ -184,12 +211,48 @@ class Bus:
             if made is None:
                 done(error, None)
                 return
-            put, _held = made
+            put, held = made
             event = Event(put.id, put.topic, put.data, put.trace, put.at, put.group, 1)
-            self._dispatcher.accept(event, [Delivery(event, put.deliveries[0][0], 1, put.at)])
+            ((name, due_at),) = put.deliveries
+            delivery = Delivery(event, name, 1, due_at, put.priority or 0, put.rank)
+            if held:
+                self._dispatcher.lead(delivery)
+            else:
+                self._dispatcher.accept(event, [delivery])
             done(None, ids.show(put.id))
 
         self._store.submit((Redrive(dead, self._ids.next(), now_ms(), data),), committed)
+
+    def discard(self, dead: int, done: Done) -> None:
+        """Forget a dead letter; `done` gets whether it was there. A group that it held goes on."""
+
+        def committed(error: StepweaveError | None, results: Any) -> None:
+            found = None if error is not None else results[0]
+            if found is not None and found[1] is not None:
+                self._dispatcher.let_go(*found)
+            done(error, found is not None)
+
+        self._store.submit((Discard(dead),), committed)
+
+    def cancel_event(self, event: int, done: Done) -> None:
+        """Take away the deliveries of an event that have not begun; `done` gets how many."""
+        self._dispatcher.cancel(event, done)
+
+    def cancel(self, call: Call, event: str, done: Done) -> None:
+        """Cancel an event in the name of a running handler, by the id that `emit` gave.
+
+        An atomic one is answered None, since it takes effect only at its end. Raises InvalidInput
+        for what is no such id.
+        """
+        id = ids.read(event)
+        if call.transaction is None:
+            self.cancel_event(id, done)
+        else:
+            op = Cancel(id, self._dispatcher.running_steps(id))
+            taken = self._dispatcher.taken
+            call.transaction.submit(
+                (op,), lambda error, _: done(error, None), lambda names: taken(id, names)
+            )
 
     @property
     def idle(self) -> bool:
@@ -201,14 +264,40 @@ class Bus:
         """Deliveries that are not settled, those of absent steps included."""
         return self._dispatcher.unsettled
 
+    def running(self) -> set[tuple[int, str]]:
+        """(event, step) of every delivery that runs now."""
+        return self._dispatcher.running()
+
     def stop(self) -> None:
         """Take no event and start no delivery; the rest is delivered after the next start."""
         self._stopping = True
         self._dispatcher.stop()
+        self._pace.stop()
 
     def statistics(self) -> dict[str, Any]:
         """Totals since start, and per subscription what runs, waits and is delayed."""
-        return {"published": self.published, **self._dispatcher.statistics()}
+        return {
+            "published": self.published,
+            "slowed": len(self._pace),
+            **self._dispatcher.statistics(),
+        }
+
+    @property
+    def _crowded(self) -> bool:
+        limit = self._options.slow_at
+        waiting = self._dispatcher.unsettled
+        return 0 < limit < waiting and limit < self._dispatcher.ready
+
+    def _paced(self, done: Done) -> Done:
+        """Answer an emit when there is room again, so that its handler goes no faster."""
+
+        def answer(error: StepweaveError | None, event: Any) -> None:
+            if error is not None:
+                done(error, None)
+            else:
+                self._pace.hold(lambda: done(None, event))
+
+        return answer
 
     def _undeclared(self, call: Call, step: Step, topic: str) -> None:
         message = (

@@ -1,30 +1,29 @@
-"""Delivers recorded events: queues them per step, runs them, and records how each ended."""
+"""Delivers recorded events: a queue per step, and what is due later, parked, held or cancelled."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
+from itertools import groupby
 from typing import Any
 
-import orjson
-
-from stepweave import payload
-from stepweave.calls import Call, Outcome, now_ms
-from stepweave.engine import ids, retries
+from stepweave.calls import now_ms
+from stepweave.engine import batches
 from stepweave.engine.bodies import Bodies
+from stepweave.engine.cancelled import Cancelled
 from stepweave.engine.delays import Delays
+from stepweave.engine.delivery import UNKNOWN, Delivery, Event
 from stepweave.engine.invoker import Invoker
-from stepweave.engine.retries import Verdict
-from stepweave.engine.store.contract import Store, StoredEvent
-from stepweave.engine.store.operations import Bury, Operation, Retry, Settle
-from stepweave.engine.subscription import Delivery, Event, Subscription
-from stepweave.errors import InvalidInput, StepweaveError
+from stepweave.engine.lanes import lane_of
+from stepweave.engine.pace import Pace
+from stepweave.engine.ready import entry_id
+from stepweave.engine.runs import Notice, Runs
+from stepweave.engine.store.contract import Done, Store, StoredEvent, Waiting
+from stepweave.engine.store.operations import Cancel, Start
+from stepweave.engine.subscription import Left, Subscription
+from stepweave.errors import StepweaveError, StoreFailed
 from stepweave.steps.model import Step
-from stepweave.trace import Span
 
 __all__ = ["Dispatcher", "Notice"]
-
-Notice = Callable[[str, str, Call | None], None]
-"""(level, message, the call it is about) for the log."""
 
 _UNREADABLE_PAUSE_MS = 1000
 
@@ -44,21 +43,30 @@ class Dispatcher:
         *,
         concurrency: int,
         strict_input: bool,
+        pace: Pace,
     ) -> None:
         self._store = store
-        self._invoker = invoker
         self._notice = notice
         self._concurrency = concurrency
-        self._strict_input = strict_input
+        self._pace = pace
         self._subscriptions: dict[str, Subscription] = {}
-        self._parked: dict[str, list[Delivery]] = {}
+        self._parked: dict[str, Left] = {}
+        self._held: dict[str, set[str]] = {}
         self._delays = Delays(self._release)
         self._bodies = Bodies()
+        self._cancelled = Cancelled()
+        self._runs = Runs(
+            store,
+            invoker,
+            notice,
+            strict_input=strict_input,
+            delay=self._delay,
+            ended=self._ended,
+        )
         self.unsettled = 0
         """Deliveries that are neither settled nor buried, parked ones included."""
-        self.delivered = 0
-        self.retried = 0
-        self.buried = 0
+
+    # --- steps
 
     def subscribe(self, steps: Iterable[Step]) -> dict[str, tuple[Subscription, ...]]:
         """Make these the subscribing steps; returns the subscriptions by topic.
@@ -67,41 +75,45 @@ class Dispatcher:
         """
         wanted = {step.name: step for step in steps}
         for name in [name for name in self._subscriptions if name not in wanted]:
-            self._parked.setdefault(name, []).extend(self._subscriptions.pop(name).leave())
+            left = self._subscriptions.pop(name).leave()
+            if len(left):
+                self._parked[name] = left
         topics: dict[str, list[Subscription]] = {}
         for name, step in wanted.items():
             subscription = self._subscriptions.get(name)
             if subscription is None:
-                subscription = Subscription(step, self._concurrency, self._begin)
+                held = self._held.setdefault(name, set())
+                subscription = Subscription(step, self._concurrency, self, held)
                 self._subscriptions[name] = subscription
             else:
-                subscription.change(step, self._concurrency)
+                self._change(subscription, step)
             for topic in dict.fromkeys(step.subscribes):
                 topics.setdefault(topic, []).append(subscription)
-            for delivery in self._parked.pop(name, ()):
-                self._schedule(delivery)
+            if name in self._parked:
+                self._unpark(subscription)
         return {topic: tuple(group) for topic, group in topics.items()}
 
     def recover(self) -> int:
         """Take up every delivery that was not settled when the last run ended; returns how many."""
-        events: dict[int, Event] = {}
+        for name, group in self._store.held():
+            self._hold(name, group)
+        self._recall_starts()
         count = 0
-        for row in self._store.waiting():
-            event = events.get(row.event)
-            if event is None:
-                event = events[row.event] = Event.unread(row.event, row.group)
-            event.pending += 1
-            count += 1
-            self.unsettled += 1
-            self._schedule(Delivery(event, row.subscription, row.attempt, row.due_at))
-        for name, parked in self._parked.items():
+        for _event, rows in groupby(self._store.waiting(), lambda row: row.event):
+            count += self._take_up(list(rows))
+        self.unsettled += count
+        for name, left in self._parked.items():
             self._notice(
                 "warn",
-                f"{len(parked)} events wait for the step {name}, which is not loaded; they are "
+                f"{len(left)} events wait for the step {name}, which is not loaded; they are "
                 "delivered when it returns",
                 None,
             )
+        for subscription in self._subscriptions.values():
+            subscription.start()
         return count
+
+    # --- events
 
     def accept(self, event: Event, deliveries: Iterable[Delivery]) -> None:
         """Take the deliveries of an event that is recorded."""
@@ -110,10 +122,98 @@ class Dispatcher:
             self.unsettled += 1
             self._schedule(delivery)
 
+    def lead(self, delivery: Delivery) -> None:
+        """Take a delivery for which its group was held, ahead of that group."""
+        self._bodies.hold(delivery.event)
+        self.unsettled += 1
+        name, group = delivery.subscription, delivery.event.group
+        assert group is not None
+        self._held.get(name, set()).discard(group)
+        subscription = self._subscriptions.get(name)
+        if subscription is None:
+            self._parked.setdefault(name, Left()).deliveries.insert(0, delivery)
+        elif subscription.fifo:
+            subscription.lead(delivery)
+        else:
+            self._schedule(delivery)
+
+    def let_go(self, name: str, group: str) -> None:
+        """The dead letter that held a group is discarded: the next of the group may run."""
+        self._held.get(name, set()).discard(group)
+        subscription = self._subscriptions.get(name)
+        if subscription is not None and subscription.fifo:
+            subscription.advance(group)
+
+    def cancel(self, event: int, done: Done) -> None:
+        """Take away the deliveries of an event that have not begun; `done` gets how many."""
+        running = self.running_steps(event)
+        self._cancelled.begin(event, running)
+
+        def committed(error: StepweaveError | None, results: Any) -> None:
+            aside = self._cancelled.end(event, () if error is not None else results[0])
+            for subscription, delivery in aside:
+                if error is not None:
+                    subscription.release(delivery)
+                else:
+                    self._drop(subscription, delivery)
+            if error is not None:
+                done(error, None)
+                return
+            self._take_away(event, results[0])
+            done(None, len(results[0]))
+
+        self._store.submit((Cancel(event, running),), committed)
+
+    def taken(self, event: int, names: list[str]) -> None:
+        """Deliveries of an event were taken away from the store, as by `cancel`."""
+        running = self.running_steps(event)
+        gone = [name for name in names if name not in running]
+        self._cancelled.begin(event, running)
+        self._cancelled.end(event, gone)
+        self._take_away(event, gone)
+
+    # --- looking
+
     @property
     def idle(self) -> bool:
         """Whether nothing runs or is ready to run; delayed and parked deliveries do not count."""
         return not any(subscription.busy for subscription in self._subscriptions.values())
+
+    @property
+    def ready(self) -> int:
+        """Deliveries that run or could run; those that are delayed or parked do not count."""
+        parked = sum(map(len, self._parked.values())) if self._parked else 0
+        return self.unsettled - len(self._delays) - parked
+
+    def running(self) -> set[tuple[int, str]]:
+        """(event, step) of every delivery that runs now."""
+        return {
+            (delivery.event.id, name)
+            for name, subscription in self._subscriptions.items()
+            for delivery in subscription.active
+        }
+
+    def running_steps(self, event: int) -> tuple[str, ...]:
+        """The steps in which an event runs now."""
+        return tuple(
+            name
+            for name, subscription in self._subscriptions.items()
+            if any(delivery.event.id == event for delivery in subscription.active)
+        )
+
+    def statistics(self) -> dict[str, Any]:
+        """Totals since start, and per subscription what runs, waits, is delayed or held."""
+        delayed = self._delays.counts()
+        return {
+            "delivered": self._runs.delivered,
+            "retried": self._runs.retried,
+            "buried": self._runs.buried,
+            "subscriptions": {
+                name: {**s.describe(), "delayed": delayed.get(name, 0)}
+                for name, s in self._subscriptions.items()
+            },
+            "parked": {name: len(left) for name, left in self._parked.items()},
+        }
 
     def stop(self) -> None:
         """Start no further delivery; what is not settled is delivered after the next start."""
@@ -121,209 +221,232 @@ class Dispatcher:
         for subscription in self._subscriptions.values():
             subscription.paused = True
 
-    def statistics(self) -> dict[str, Any]:
-        """Totals since start, and per subscription what runs, waits and is delayed."""
-        delayed = self._delays.counts()
-        return {
-            "delivered": self.delivered,
-            "retried": self.retried,
-            "buried": self.buried,
-            "subscriptions": {
-                name: {"running": s.running, "waiting": s.queued, "delayed": delayed.get(name, 0)}
-                for name, s in self._subscriptions.items()
-            },
-            "parked": {name: len(group) for name, group in self._parked.items()},
-        }
+    # --- for subscriptions (subscription.Port)
 
-    def _schedule(self, delivery: Delivery) -> None:
-        """Put a delivery into its queue, or hold it until it is due."""
-        subscription = self._subscriptions.get(delivery.subscription)
-        if subscription is None:
-            self._parked.setdefault(delivery.subscription, []).append(delivery)
-        elif delivery.due_at > now_ms():
-            if subscription.hold(delivery):
-                self._delays.add(delivery)
-        else:
-            subscription.add(delivery)
-
-    def _release(self, delivery: Delivery) -> None:
-        """Queue a delivery that was held back, now that it is due."""
-        subscription = self._subscriptions.get(delivery.subscription)
-        if subscription is None:
-            self._parked.setdefault(delivery.subscription, []).append(delivery)
-        else:
-            subscription.release(delivery)
-
-    def _begin(self, subscription: Subscription, delivery: Delivery) -> None:
-        """Run a delivery whose turn it is; called by its subscription."""
+    def begin(self, subscription: Subscription, delivery: Delivery) -> None:
+        """Run a delivery whose turn it is, once its body is here and its lane is free."""
         event = delivery.event
+        if self._cancelled and self._set_aside(subscription, delivery):
+            subscription.wait(delivery)
+            return
         if event.loaded:
-            self._run(subscription, delivery)
+            self._admit(subscription, delivery)
             return
 
         def read(error: StepweaveError | None, stored: StoredEvent | None) -> None:
             if error is not None:
                 self._notice("error", f"an event cannot be read, it is tried again: {error}", None)
-                self._again(subscription, delivery, _UNREADABLE_PAUSE_MS)
+                self._runs.again(subscription, delivery, _UNREADABLE_PAUSE_MS)
+                subscription.free()
             elif stored is None:
-                self._settle(subscription, delivery)
+                self._runs.settle(subscription, delivery)
+                subscription.free()
             else:
                 event.fill(stored)
-                self._bodies.hold(event)
-                self._run(subscription, delivery)
+                self._bodies.take(event)
+                self._admit(subscription, delivery)
 
         self._store.event(event.id, read)
 
-    def _run(self, subscription: Subscription, delivery: Delivery) -> None:
-        step = subscription.step
-        event = delivery.event
-        shown = ids.show(event.id)
-        trace = event.trace
-        span = Span(
-            trace[3:35],  # a traceparent of our own making: 00-<trace>-<span>-01
-            step.name,
-            "event",
-            step.language,
-            parent_id=trace[36:52],
-            attempt=delivery.attempt,
-            queued_at=max(event.at, delivery.due_at if delivery.attempt > 1 else 0) * 1000,
-            input=event.data,
-            topic=event.topic,
-            event_id=shown,
-        )
-        problem = self._input_problem(step, event) if step.input is not None else None
-        if problem is not None and self._strict_input:
-            error = {"code": "invalid_payload", "message": problem}
-            self._bury(subscription, delivery, Outcome("error", None, error), "invalid input")
-            return
-
-        def done(call: Call, outcome: Outcome) -> None:
-            self._done(subscription, delivery, call, outcome)
-
-        call = self._invoker.invoke(
-            step,
-            "event",
-            {"topic": event.topic, "data": event.data, "event": shown},
-            span,
-            done,
-            attempt=delivery.attempt,
-            suspect=retries.suspicion(delivery, step.infrastructure.queue),
-        )
-        if problem is not None and delivery.attempt == 1:
-            self._notice("warn", problem, call)
-
-    def _input_problem(self, step: Step, event: Event) -> str | None:
-        assert step.input is not None
+    def begin_batch(self, subscription: Subscription, deliveries: list[Delivery]) -> None:
+        """Run deliveries together, as many as fit into one call."""
+        if self._cancelled:
+            taken = [each for each in deliveries if self._set_aside(subscription, each)]
+            subscription.active.difference_update(taken)
+            deliveries = [each for each in deliveries if each not in taken]
         try:
-            value = payload.decode(event.data)
-        except InvalidInput as error:
-            return f"{event.topic}: {error}"
-        if step.input.is_valid(value):
-            return None
-        issues = "; ".join(str(issue) for issue in step.input.issues(value)[:5])
-        return f"{event.topic} does not match the input of {step.name}: {issues}"
-
-    def _done(
-        self, subscription: Subscription, delivery: Delivery, call: Call, outcome: Outcome
-    ) -> None:
-        if outcome.status == "ok":
-            self.delivered += 1
-            self._settle(subscription, delivery)
-            return
-        queue = subscription.step.infrastructure.queue
-        next = retries.verdict(delivery, queue, outcome)
-        if outcome.status == "lost" and next is not Verdict.KEEP:
-            delivery.deaths += 1
-        if next is Verdict.KEEP:
-            subscription.finish(delivery, keep=True)
-        elif next is Verdict.AGAIN:
-            code = (outcome.error or {}).get("code", "")
-            self._again(subscription, delivery, retries.LATER_MS[code])
-        elif next is Verdict.RETRY:
-            self._retry(subscription, delivery, call, outcome)
+            deliveries = self._loaded(subscription, deliveries)
+        except StoreFailed as error:
+            self._notice("error", f"events cannot be read, they are tried again: {error}", None)
+            for each in deliveries:
+                self._runs.again(subscription, each, _UNREADABLE_PAUSE_MS)
+            deliveries = []
+        count = batches.fitting([each.event.size for each in deliveries])
+        subscription.put_back(deliveries[count:])
+        if count:
+            self._runs.run_batch(subscription, deliveries[:count])
         else:
-            message = (outcome.error or {}).get("message", "")
-            self._notice("error", self._last_words(subscription, delivery, message), call)
-            self._bury(subscription, delivery, outcome, outcome.status)
+            subscription.free()
 
-    def _retry(
-        self, subscription: Subscription, delivery: Delivery, call: Call, outcome: Outcome
-    ) -> None:
-        """Try again later; the store knows before the delivery is queued again."""
-        queue = subscription.step.infrastructure.queue
-        pause = retries.pause_ms(delivery, queue, outcome)
-        delivery.attempt += 1
-        delivery.due_at = now_ms() + pause
-        self.retried += 1
-        message = (outcome.error or {}).get("message", "")
-        self._notice(
-            "warn",
-            f"{delivery.event.topic}: {subscription.name} failed ({message}); "
-            f"try {delivery.attempt} of {queue.max_retries + 1} in {pause / 1000:.3g} s",
-            call,
-        )
-        op = Retry(
-            delivery.event.id,
-            subscription.name,
-            delivery.attempt,
-            delivery.due_at,
-            _error_bytes(outcome),
-        )
-        self._record(op, lambda: self._delays.add(delivery))
-        subscription.retry(delivery)
+    def load(self, subscription: Subscription, numbers: list[int]) -> list[Delivery]:
+        """Make deliveries of backlog entries. Raises StoreFailed."""
+        wanted = dict(map(entry_id, numbers))
+        found = {stored.id: stored for stored in self._store.events(list(wanted))}
+        name, priority = subscription.name, subscription.priority
+        deliveries = []
+        for id, pending in wanted.items():
+            stored = found.get(id)
+            if stored is None:
+                # Nothing but a cancellation takes an event away before its delivery.
+                if not self._cancelled.drop(id, name):
+                    self.unsettled -= 1
+                continue
+            event = Event.read(stored, pending)
+            self._bodies.take(event)
+            deliveries.append(Delivery(event, name, 1, stored.at, priority))
+        return deliveries
 
-    def _last_words(self, subscription: Subscription, delivery: Delivery, message: str) -> str:
-        return (
-            f"{delivery.event.topic}: {subscription.name} failed {delivery.attempt} times and is "
-            f"now a dead letter ({message})"
-        )
+    def unreadable(self, error: StoreFailed) -> None:
+        """Tell that waiting deliveries cannot be read at present."""
+        self._notice("error", f"events cannot be read, they are tried again: {error}", None)
 
-    def _again(self, subscription: Subscription, delivery: Delivery, pause_ms: int) -> None:
-        """Deliver once more, for a reason that is not the event's own and does not count."""
-        delivery.due_at = now_ms() + pause_ms
-        subscription.retry(delivery)
-        self._delays.add(delivery)
+    # --- parts
 
-    def _settle(self, subscription: Subscription, delivery: Delivery) -> None:
-        event = delivery.event
-        event.pending -= 1
+    def _change(self, subscription: Subscription, step: Step) -> None:
+        held = subscription.holds
+        subscription.change(step, self._concurrency)
+        if held and not subscription.holds:
+            for group in list(subscription.held):
+                self.let_go(subscription.name, group)
+
+    def _schedule(self, delivery: Delivery) -> None:
+        """Put a delivery into its queue, or hold it until it is due."""
+        subscription = self._subscriptions.get(delivery.subscription)
+        if subscription is None:
+            self._parked.setdefault(delivery.subscription, Left()).deliveries.append(delivery)
+        elif delivery.due_at > now_ms():
+            if subscription.hold(delivery):
+                self._delay(delivery)
+        elif not subscription.add(delivery):
+            self._bodies.forget(delivery.event)
+
+    def _delay(self, delivery: Delivery) -> None:
+        """Hold a delivery until it is due: a first one by the time of day, a retry by its pause."""
+        self._delays.add(delivery, by_clock=delivery.attempt == 1)
+
+    def _release(self, delivery: Delivery) -> None:
+        """Queue a delivery that was held back, now that it is due."""
+        subscription = self._subscriptions.get(delivery.subscription)
+        if subscription is None:
+            self._parked.setdefault(delivery.subscription, Left()).deliveries.append(delivery)
+        else:
+            subscription.release(delivery)
+
+    def _unpark(self, subscription: Subscription) -> None:
+        left = self._parked.pop(subscription.name)
+        for delivery in left.deliveries:
+            self._schedule(delivery)
+        if subscription.fifo:
+            for delivery in self.load(subscription, left.backlog.take(len(left.backlog))):
+                self._schedule(delivery)
+        for number in left.backlog.take(len(left.backlog)):
+            subscription.add_entry(number)
+        subscription.start()
+
+    def _hold(self, name: str, group: str) -> None:
+        self._held.setdefault(name, set()).add(group)
+        subscription = self._subscriptions.get(name)
+        if subscription is not None:
+            subscription.keep(group)
+
+    def _recall_starts(self) -> None:
+        now = now_ms()
+        windows = {
+            name: subscription.lanes.throttle.window_s
+            for name, subscription in self._subscriptions.items()
+            if subscription.lanes is not None and subscription.lanes.throttle.limit is not None
+        }
+        if not windows:
+            return
+        for start in self._store.starts(now - int(max(windows.values()) * 1000)):
+            if start.subscription in windows:
+                lanes = self._subscriptions[start.subscription].lanes
+                assert lanes is not None
+                lanes.recall(start.lane, (now - start.at) / 1000)
+
+    def _take_up(self, rows: list[Waiting]) -> int:
+        """Queue the deliveries of one event, found at start; how many."""
+        now = now_ms()
+        event: Event | None = None
+        for row in rows:
+            name = row.subscription
+            subscription = self._subscriptions.get(name)
+            plain = row.attempt == 1 and row.due_at <= now and row.priority is None
+            if plain and (row.group is None or (subscription and not subscription.fifo)):
+                number = ~row.event if len(rows) == 1 else row.event
+                if subscription is not None and not subscription.priority:
+                    subscription.add_entry(number)
+                    continue
+                if subscription is None:
+                    self._parked.setdefault(name, Left()).backlog.push(number)
+                    continue
+            if event is None:
+                pending = 1 if len(rows) == 1 else UNKNOWN
+                event = Event.unread(row.event, row.group, pending)
+            own = subscription.priority if subscription else 0
+            priority = own if row.priority is None else row.priority
+            self._schedule(Delivery(event, name, row.attempt, row.due_at, priority, row.rank))
+        return len(rows)
+
+    def _admit(self, subscription: Subscription, delivery: Delivery) -> None:
+        """Run a delivery as soon as its lane lets it."""
+        lanes = subscription.lanes
+        if lanes is None:
+            self._runs.run(subscription, delivery)
+            return
+        name = lane_of(lanes.throttle, delivery.event.data)
+        if not lanes.admit(name, delivery):
+            subscription.wait(delivery)
+        elif lanes.throttle.limit is None:
+            self._runs.run(subscription, delivery)
+        else:
+
+            def recorded() -> None:
+                lanes.start(name)
+                self._runs.run(subscription, delivery)
+
+            # A restart must know of it, lest the window be opened twice.
+            self._runs.record(Start(subscription.name, name, now_ms()), recorded)
+
+    def _loaded(self, subscription: Subscription, deliveries: list[Delivery]) -> list[Delivery]:
+        unread = {each.event.id: each for each in deliveries if not each.event.loaded}
+        if not unread:
+            return deliveries
+        for stored in self._store.events(list(unread)):
+            event = unread.pop(stored.id).event
+            event.fill(stored)
+            self._bodies.take(event)
+        for gone in unread.values():
+            self._runs.settle(subscription, gone)
+        return [each for each in deliveries if each.event.id not in unread]
+
+    def _ended(self, delivery: Delivery) -> None:
+        """A delivery is settled or buried."""
         self.unsettled -= 1
-        self._record(Settle(event.id, subscription.name, event.pending == 0), None)
-        self._bodies.forget(event)
-        subscription.finish(delivery)
+        self._bodies.forget(delivery.event)
+        self._pace.one_ended()
 
-    def _bury(
-        self, subscription: Subscription, delivery: Delivery, outcome: Outcome, reason: str
-    ) -> None:
-        event = delivery.event
-        event.pending -= 1
-        self.unsettled -= 1
-        self.buried += 1
-        op = Bury(
-            event.id,
-            subscription.name,
-            delivery.attempt,
-            reason,
-            _error_bytes(outcome),
-            now_ms(),
-            event.pending == 0,
-        )
-        self._record(op, None)
-        self._bodies.forget(event)
-        subscription.finish(delivery)
+    # --- cancelled events
 
-    def _record(self, op: Operation, then: Callable[[], None] | None) -> None:
-        """Write what became of a delivery; a store that refuses leaves it for the next start."""
+    def _set_aside(self, subscription: Subscription, delivery: Delivery) -> bool:
+        """Whether a delivery whose turn has come is cancelled; it is dropped, now or later."""
+        state = self._cancelled.look(delivery.event.id, subscription.name)
+        if state == "asked":
+            self._cancelled.keep_aside(subscription, delivery)
+        elif state == "gone":
+            self._drop(subscription, delivery)
+        return state != "no"
 
-        def done(error: StepweaveError | None, _results: Any) -> None:
-            if error is not None:
-                self._notice("error", f"a delivery's end was not recorded: {error}", None)
-            if then is not None:
-                then()
+    def _drop(self, subscription: Subscription, delivery: Delivery) -> None:
+        self._cancelled.drop(delivery.event.id, subscription.name)
+        self._bodies.forget(delivery.event)
+        subscription.over(delivery)
 
-        self._store.submit((op,), done)
-
-
-def _error_bytes(outcome: Outcome) -> bytes:
-    error = {"status": outcome.status, "at": now_ms(), **(outcome.error or {})}
-    return orjson.dumps(error, default=str)
+    def _take_away(self, event: int, names: list[str]) -> None:
+        """Forget deliveries that the store has no more; those in queues go when they come up."""
+        self.unsettled -= len(names)
+        for subscription in self._subscriptions.values():
+            for delivery in subscription.active:
+                if delivery.event.id == event:
+                    delivery.event.pending = UNKNOWN
+        for delivery in self._delays.remove(event):
+            holder = self._subscriptions.get(delivery.subscription)
+            if holder is not None:
+                self._drop(holder, delivery)
+        for name in names:
+            left = self._parked.get(name)
+            if left is not None:
+                kept = [each for each in left.deliveries if each.event.id != event]
+                if len(kept) < len(left.deliveries):
+                    self._cancelled.drop(event, name)
+                    left.deliveries = kept

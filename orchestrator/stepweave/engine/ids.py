@@ -5,7 +5,9 @@ from __future__ import annotations
 import os
 import time
 
-__all__ = ["EventIds", "show"]
+from stepweave.errors import InvalidInput
+
+__all__ = ["EventIds", "read", "show"]
 
 _EPOCH_MS = 1_700_000_000_000
 
@@ -37,3 +39,10 @@ class EventIds:
 def show(id: int) -> str:
     """The form in which people and programs see an event id."""
     return f"{id:016x}"
+
+
+def read(shown: str) -> int:
+    """The id that `show` gave. Raises InvalidInput for anything else."""
+    if len(shown) != 16 or set(shown) - set("0123456789abcdef"):
+        raise InvalidInput(f"{shown!r:.60} is no id of an event, which has 16 hexadecimal digits")
+    return int(shown, 16)

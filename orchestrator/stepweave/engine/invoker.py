@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, Protocol
 
 from stepweave import payload
 from stepweave.calls import Call, CallKind, Outcome
+from stepweave.engine.locks import Locks
+from stepweave.engine.store.contract import Store
+from stepweave.engine.store.operations import Operation
+from stepweave.engine.transaction import CONTENDED, Transaction
+from stepweave.errors import Conflict, StepweaveError
 from stepweave.steps.model import Step
 from stepweave.trace import Span
 
@@ -31,9 +36,11 @@ class SpanSink(Protocol):
 class Invoker:
     """The one way to run a step, for HTTP, events and cron alike. Costs no task."""
 
-    def __init__(self, runners: Runners, spans: SpanSink) -> None:
+    def __init__(self, runners: Runners, spans: SpanSink, store: Store) -> None:
         self._runners = runners
         self._spans = spans
+        self._store = store
+        self._locks = Locks()
 
     def invoke(
         self,
@@ -46,21 +53,46 @@ class Invoker:
         attempt: int = 1,
         timeout_s: float | None = None,
         suspect: int = 0,
+        priority: int = 0,
+        closing: Callable[[Outcome], Sequence[Operation]] | None = None,
+        also: Sequence[Span] = (),
     ) -> Call:
         """Start a run; `done(call, outcome)` is called exactly once, perhaps before this returns.
 
-        The time limit is the step's own unless `timeout_s` is given. The span is recorded
-        after `done`, which may still add to it.
+        The time limit is the step's own unless `timeout_s` is given. What an atomic step wrote
+        is committed together with the operations of `closing` when it succeeds; others do not
+        ask for them. Spans of `also` belong to the same run in other traces. Spans are recorded
+        after `done`, which may still add to them.
         """
         limit = step.infrastructure.handler.timeout_s if timeout_s is None else timeout_s
+        transaction = Transaction(self._store, self._locks) if step.atomic else None
 
         def ended(outcome: Outcome) -> None:
+            if transaction is None:
+                finish(outcome)
+            elif outcome.status == "ok":
+                operations = closing(outcome) if closing is not None else ()
+                transaction.commit(operations, lambda error: finish(_committed(outcome, error)))
+            else:
+                transaction.discard()
+                finish(_contended() if transaction.contended else outcome)
+
+        def finish(outcome: Outcome) -> None:
             span.finish(outcome.status, error=outcome.error, output=_output(kind, outcome))
+            for other in also:
+                other.finish(outcome.status, error=outcome.error)
             done(call, outcome)
             self._spans.add_span(span)
+            for other in also:
+                self._spans.add_span(other)
 
-        call = Call(step, kind, input, span, ended, attempt, time.monotonic() + limit, suspect)
+        deadline = time.monotonic() + limit
+        call = Call(
+            step, kind, input, span, ended, attempt, deadline, suspect, priority, transaction
+        )
         self._spans.open_span(span)
+        for other in also:
+            self._spans.open_span(other)
         self._runners.dispatch(call)
         return call
 
@@ -76,3 +108,17 @@ def _output(kind: CallKind, outcome: Outcome) -> payload.Payload | None:
     if type(result) is tuple and len(result) == 2 and type(result[1]) is bytes:
         return result
     return None
+
+
+def _committed(outcome: Outcome, error: StepweaveError | None) -> Outcome:
+    """How a run ended whose writes were committed, or not."""
+    if error is None:
+        return outcome
+    if isinstance(error, Conflict):
+        return _contended()
+    return Outcome("error", None, error.to_wire())
+
+
+def _contended() -> Outcome:
+    message = "what it read was changed by another step before it was done; it is run again"
+    return Outcome("error", None, {"code": CONTENDED, "message": message})

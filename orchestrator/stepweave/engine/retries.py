@@ -6,14 +6,16 @@ import random
 from enum import Enum, auto
 
 from stepweave.calls import Outcome
-from stepweave.engine.subscription import Delivery
+from stepweave.engine.delivery import Delivery
+from stepweave.engine.transaction import CONTENDED
 from stepweave.steps.model import QueueOptions
 
-__all__ = ["LATER_MS", "Verdict", "pause_ms", "suspicion", "verdict"]
+__all__ = ["Verdict", "later_ms", "pause_ms", "suspicion", "verdict"]
 
 _RELOADING_MS = 50
 _UNAVAILABLE_MS = 1000
 _LOST_MS = 50
+_CONTENDED_MS = 25
 
 
 class Verdict(Enum):
@@ -26,11 +28,20 @@ class Verdict(Enum):
 
 
 # Outcomes that are not the event's own doing, and how long to wait after them.
-LATER_MS = {
+_LATER_MS = {
     "unknown_step": _RELOADING_MS,
     "stale_revision": _RELOADING_MS,
     "busy": _UNAVAILABLE_MS,
+    CONTENDED: _CONTENDED_MS,
 }
+
+
+def later_ms(outcome: Outcome) -> int:
+    """Milliseconds until a delivery is run again through no fault of its own. Those that got in
+    each other's way come back at different times."""
+    code = (outcome.error or {}).get("code", "")
+    pause = _LATER_MS[code]
+    return random.randint(1, pause) if code == CONTENDED else pause
 
 
 def verdict(delivery: Delivery, queue: QueueOptions, outcome: Outcome) -> Verdict:
@@ -42,7 +53,7 @@ def verdict(delivery: Delivery, queue: QueueOptions, outcome: Outcome) -> Verdic
     code = (outcome.error or {}).get("code")
     if code == "shutting_down":
         return Verdict.KEEP
-    if code in LATER_MS:
+    if code in _LATER_MS:
         return Verdict.AGAIN
     maybe_innocent = outcome.status == "lost" and delivery.deaths < 1
     if delivery.attempt > queue.max_retries and not maybe_innocent:

@@ -31,8 +31,9 @@ class State:
     def get(self, call: Call, group: str, key: str, done: Done) -> None:
         """`done` gets the value or None."""
         call.span.add("state", "get", group, key, 0)
-        call.wrote = self._store.last_sequence
-        self._store.state_get(group, key, done)
+        store = call.transaction or self._store
+        call.wrote = store.last_sequence
+        store.state_get(group, key, done)
 
     def set(
         self,
@@ -49,25 +50,30 @@ class State:
         call.span.add("state", "set", group, key, payload.size(value))
         expires_at = None if ttl_ms is None else now_ms() + ttl_ms
         op = StateSet(group, key, value, expires_at, expect)
-        call.wrote = self._store.submit((op,), lambda error, _results: done(error, None))
+        call.wrote = (call.transaction or self._store).submit(
+            (op,), lambda error, _results: done(error, None)
+        )
 
     def delete(self, call: Call, group: str, key: str, done: Done) -> None:
         """`done` gets what was there."""
         call.span.add("state", "delete", group, key, 0)
-        call.wrote = self._store.submit((StateDelete(group, key),), _first(done))
+        call.wrote = (call.transaction or self._store).submit(
+            (StateDelete(group, key),), _first(done)
+        )
 
     def list(
         self, call: Call, group: str, done: Done, *, after: str | None, limit: int | None
     ) -> None:
         """`done` gets [(key, value), …] by key: all, or `limit` of those after `after`."""
         call.span.add("state", "getGroup", group, "", 0)
-        call.wrote = self._store.last_sequence
-        self._store.state_list(group, done, after, limit)
+        store = call.transaction or self._store
+        call.wrote = store.last_sequence
+        store.state_list(group, done, after, limit)
 
     def clear(self, call: Call, group: str, done: Done) -> None:
         """`done` gets how many values were removed."""
         call.span.add("state", "clear", group, "", 0)
-        call.wrote = self._store.submit((StateClear(group),), _first(done))
+        call.wrote = (call.transaction or self._store).submit((StateClear(group),), _first(done))
 
     def update(
         self,
@@ -82,12 +88,13 @@ class State:
         """Change a value in place, atomically; `done` gets the new one."""
         call.span.add("state", "update", group, key, len(ops))
         op = StateUpdate(group, key, ops, expect)
-        call.wrote = self._store.submit((op,), _first(done))
+        call.wrote = (call.transaction or self._store).submit((op,), _first(done))
 
     def groups(self, call: Call, done: Done) -> None:
         """`done` gets the names of all groups that hold a value."""
-        call.wrote = self._store.last_sequence
-        self._store.state_groups(done)
+        store = call.transaction or self._store
+        call.wrote = store.last_sequence
+        store.state_groups(done)
 
 
 def _first(done: Done) -> Callable[[StepweaveError | None, Any], None]:

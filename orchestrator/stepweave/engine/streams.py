@@ -43,20 +43,22 @@ class Streams:
     def get(self, call: Call, stream: str, group: str, id: str, done: Done) -> None:
         """`done` gets the item or None."""
         self._begin(call, "get", stream, group, id)
-        call.wrote = self._store.last_sequence
-        self._store.stream_get(stream, group, id, done)
+        store = call.transaction or self._store
+        call.wrote = store.last_sequence
+        store.stream_get(stream, group, id, done)
 
     def list(self, call: Call, stream: str, group: str, done: Done) -> None:
         """`done` gets [(id, item), …] in order of creation."""
         self._begin(call, "getGroup", stream, group, "")
-        call.wrote = self._store.last_sequence
-        self._store.stream_list(stream, group, done)
+        store = call.transaction or self._store
+        call.wrote = store.last_sequence
+        store.stream_list(stream, group, done)
 
     def set(self, call: Call, stream: str, group: str, id: str, data: Payload, done: Done) -> None:
         """Write an item; `done` gets it as stored, with its id."""
         self._begin(call, "set", stream, group, id)
         op = StreamSet(stream, group, id, _with_id(data, id), now_ms())
-        call.wrote = self._store.submit((op,), self._changed(op, done))
+        self._submit(call, op, self._changed(op), lambda result: done(None, result[2]), done)
 
     def update(
         self,
@@ -71,22 +73,22 @@ class Streams:
         self._begin(call, "update", stream, group, id)
         keep_id = {"op": "set", "path": ["id"], "value": payload.encode(id)}
         op = StreamUpdate(stream, group, id, [*ops, keep_id], now_ms())
-        call.wrote = self._store.submit((op,), self._changed(op, done))
+        self._submit(call, op, self._changed(op), lambda result: done(None, result[2]), done)
 
     def delete(self, call: Call, stream: str, group: str, id: str, done: Done) -> None:
         """Remove an item; `done` gets what was there or None."""
         self._begin(call, "delete", stream, group, id)
         op = StreamDelete(stream, group, id, now_ms())
 
-        def committed(error: StepweaveError | None, results: Any) -> None:
-            if error is not None or results[0] is None:
-                done(error, None)
-                return
-            seq, previous = results[0]
-            self._tell(Change(stream, group, id, "delete", previous, seq, op.at))
-            done(None, previous)
+        def deleted(result: Any) -> None:
+            if result is not None:
+                seq, previous = result
+                self._tell(Change(stream, group, id, "delete", previous, seq, op.at))
 
-        call.wrote = self._store.submit((op,), committed)
+        def answer(result: Any) -> None:
+            done(None, None if result is None else result[1])
+
+        self._submit(call, op, deleted, answer, done)
 
     def send(
         self,
@@ -100,7 +102,11 @@ class Streams:
     ) -> None:
         """Send an event of the author's own type to those who listen now; nothing is kept."""
         self._begin(call, "send", stream, group, id or "")
-        self._tell(Change(stream, group, id, "event", data, 0, now_ms(), type))
+        change = Change(stream, group, id, "event", data, 0, now_ms(), type)
+        if call.transaction is None:
+            self._tell(change)
+        else:
+            call.transaction.afterwards(lambda: self._tell(change))
         done(None, None)
 
     def _begin(self, call: Call, operation: str, stream: str, group: str, id: str) -> None:
@@ -110,17 +116,37 @@ class Streams:
             )
         call.span.add("stream", operation, stream, group, id, 0)
 
-    def _changed(self, op: StreamSet | StreamUpdate, done: Done) -> Done:
-        def committed(error: StepweaveError | None, results: Any) -> None:
+    def _submit(
+        self,
+        call: Call,
+        op: StreamSet | StreamUpdate | StreamDelete,
+        changed: Callable[[Any], None],
+        answer: Callable[[Any], None],
+        done: Done,
+    ) -> None:
+        """Write; `answer` gets the result at once in an atomic call, `changed` when it counts."""
+        transaction = call.transaction
+
+        def written(error: StepweaveError | None, results: Any) -> None:
             if error is not None:
                 done(error, None)
                 return
-            created, seq, value = results[0]
+            if transaction is None:
+                changed(results[0])
+            answer(results[0])
+
+        if transaction is None:
+            call.wrote = self._store.submit((op,), written)
+        else:
+            transaction.submit((op,), written, changed)
+
+    def _changed(self, op: StreamSet | StreamUpdate) -> Callable[[Any], None]:
+        def changed(result: Any) -> None:
+            created, seq, value = result
             kind = "create" if created else "update"
             self._tell(Change(op.stream, op.group, op.id, kind, value, seq, op.at))
-            done(None, value)
 
-        return committed
+        return changed
 
     def _tell(self, change: Change) -> None:
         for listener in self.listeners:

@@ -6,9 +6,9 @@ import sqlite3
 from collections.abc import Sequence
 from typing import Any
 
-from stepweave import payload
 from stepweave.calls import now_ms
 from stepweave.engine.store import patch, plain
+from stepweave.engine.store.matching import require
 from stepweave.engine.store.operations import (
     Bury,
     Cancel,
@@ -117,15 +117,7 @@ def _read_state(connection: sqlite3.Connection, group: str, key: str) -> Payload
 
 def _expected(connection: sqlite3.Connection, op: StateSet | StateUpdate) -> Payload | None:
     current = _read_state(connection, op.group, op.key)
-    if op.expect is not None:
-        wanted = op.expect[0]
-        same = current is wanted is None or (
-            current is not None
-            and wanted is not None
-            and (current == wanted or payload.decode(current) == payload.decode(wanted))
-        )
-        if not same:
-            raise Conflict(f'state "{op.group}" "{op.key}" holds another value than expected')
+    require(current, op.expect, op.group, op.key)
     return current
 
 

@@ -1,0 +1,72 @@
+"""Events that were cancelled while some of their deliveries still stood in a queue."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Literal
+
+if TYPE_CHECKING:
+    from stepweave.engine.delivery import Delivery
+    from stepweave.engine.subscription import Subscription
+
+__all__ = ["Cancelled"]
+
+
+class _Case:
+    __slots__ = ("aside", "gone", "running")
+
+    def __init__(self, running: Iterable[str]) -> None:
+        self.running = frozenset(running)
+        self.aside: list[tuple[Subscription, Delivery]] = []
+        self.gone: set[str] | None = None
+        """The steps whose deliveries are gone, None until the store has said so."""
+
+
+class Cancelled:
+    """What to do with a delivery whose turn comes although its event was cancelled.
+
+    Queues are not searched: a cancelled delivery is met when its turn comes, and dropped then.
+    """
+
+    __slots__ = ("_cases",)
+
+    def __init__(self) -> None:
+        self._cases: dict[int, _Case] = {}
+
+    def __bool__(self) -> bool:
+        return bool(self._cases)
+
+    def begin(self, event: int, running: Iterable[str]) -> None:
+        """The store is asked to take away an event's deliveries, but for those that run."""
+        self._cases[event] = _Case(running)
+
+    def end(self, event: int, gone: Iterable[str]) -> list[tuple[Subscription, Delivery]]:
+        """The store has answered; returns the deliveries whose turn came meanwhile."""
+        case = self._cases[event]
+        case.gone = set(gone)
+        if not case.gone:
+            del self._cases[event]
+        return case.aside
+
+    def look(self, event: int, step: str) -> Literal["no", "asked", "gone"]:
+        """Whether a delivery is cancelled, or may be as soon as the store has answered."""
+        case = self._cases.get(event)
+        if case is None or step in case.running:
+            return "no"
+        if case.gone is None:
+            return "asked"
+        return "gone" if step in case.gone else "no"
+
+    def keep_aside(self, subscription: Subscription, delivery: Delivery) -> None:
+        """Keep a delivery until the store has answered."""
+        self._cases[delivery.event.id].aside.append((subscription, delivery))
+
+    def drop(self, event: int, step: str) -> bool:
+        """A delivery has left its queue for good; whether it was a cancelled one."""
+        case = self._cases.get(event)
+        if case is None or case.gone is None or step not in case.gone:
+            return False
+        case.gone.discard(step)
+        if not case.gone:
+            del self._cases[event]
+        return True

@@ -1,0 +1,81 @@
+"""Who among the atomic calls may write a key: one at a time, the others in turn."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable
+
+__all__ = ["Holder", "Key", "Locks"]
+
+Key = tuple[str | None, str, str]
+"""(stream, None for state; group; key or id)."""
+
+
+class Holder:
+    """Someone who takes locks, and waits for one of them at a time."""
+
+    __slots__ = ("held", "waits_for")
+
+    def __init__(self) -> None:
+        self.held: set[Key] = set()
+        self.waits_for: Key | None = None
+
+
+class Locks:
+    """Locks that are kept until `release`. Two that would wait for each other are told so."""
+
+    def __init__(self) -> None:
+        self._owners: dict[Key, Holder] = {}
+        self._waiting: dict[Key, deque[tuple[Holder, Callable[[], None]]]] = {}
+
+    def take(self, key: Key, holder: Holder, then: Callable[[], None]) -> bool:
+        """Call `then` once the key is the holder's, perhaps at once; False if it never would be,
+        since its owner waits for this holder."""
+        owner = self._owners.get(key)
+        if owner is None:
+            self._owners[key] = holder
+            holder.held.add(key)
+        elif owner is not holder:
+            if self._leads_back(owner, holder):
+                return False
+            holder.waits_for = key
+            self._waiting.setdefault(key, deque()).append((holder, then))
+            return True
+        then()
+        return True
+
+    def release(self, holder: Holder) -> None:
+        """Give up all locks, and the wait for one."""
+        if holder.waits_for is not None:
+            waiting = self._waiting[holder.waits_for]
+            kept = deque(each for each in waiting if each[0] is not holder)
+            self._waiting[holder.waits_for] = kept
+            holder.waits_for = None
+        held, holder.held = holder.held, set()
+        for key in held:
+            del self._owners[key]
+        for key in held:
+            self._hand_over(key)
+
+    def _hand_over(self, key: Key) -> None:
+        waiting = self._waiting.get(key)
+        if not waiting:
+            self._waiting.pop(key, None)
+            return
+        holder, then = waiting.popleft()
+        if not waiting:
+            del self._waiting[key]
+        holder.waits_for = None
+        self._owners[key] = holder
+        holder.held.add(key)
+        then()
+
+    def _leads_back(self, owner: Holder, holder: Holder) -> bool:
+        while owner.waits_for is not None:
+            following = self._owners.get(owner.waits_for)
+            if following is holder:
+                return True
+            if following is None:
+                return False
+            owner = following
+        return False
