@@ -10,7 +10,19 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from benchmarks import chains, flood, hops, http, machine, memory, rpc, state
+from benchmarks import (
+    chains,
+    flood,
+    hops,
+    http,
+    machine,
+    memory,
+    options,
+    recovery,
+    rpc,
+    state,
+    uptime,
+)
 from benchmarks.processes import NotAvailable
 from benchmarks.settings import FULL, QUICK, Settings
 from benchmarks.table import Table, render
@@ -21,6 +33,9 @@ BENCHMARKS: dict[str, Callable[[Settings], list[Table]]] = {
     "hops": hops.run,
     "chains": chains.run,
     "flood": flood.run,
+    "options": options.run,
+    "uptime": uptime.run,
+    "recovery": recovery.run,
     "state": state.run,
     "memory": memory.run,
 }

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from benchmarks.processes import ROOT, NotAvailable, free_port, server
 
-__all__ = ["Server", "bare", "node_packages", "stepweave"]
+__all__ = ["Server", "bare", "node_packages", "project", "start", "stepweave"]
 
 BARE = ROOT / "benchmarks" / "bare"
 
@@ -38,15 +38,28 @@ def bare(name: str) -> Iterator[Server]:
 @contextlib.contextmanager
 def stepweave(steps: Mapping[str, str]) -> Iterator[Server]:
     """Run `stepweave start` on a throw-away project of these files (path below steps/ to text)."""
-    port = free_port()
+    with project(steps) as root, start(root) as running:
+        yield running
+
+
+@contextlib.contextmanager
+def project(steps: Mapping[str, str]) -> Iterator[Path]:
+    """A throw-away project of these files."""
     with tempfile.TemporaryDirectory(prefix="bench-") as folder:
         root = Path(folder)
         (root / "steps").mkdir()
         for name, text in steps.items():
             (root / "steps" / name).write_text(text)
-        argv = [sys.executable, "-m", "stepweave", "start", str(root), "--port", str(port)]
-        with server(argv, port, cwd=root) as process:
-            yield Server(f"http://127.0.0.1:{port}", process.pid)
+        yield root
+
+
+@contextlib.contextmanager
+def start(root: Path, env: Mapping[str, str] | None = None) -> Iterator[Server]:
+    """Run `stepweave start` on a project."""
+    port = free_port()
+    argv = [sys.executable, "-m", "stepweave", "start", str(root), "--port", str(port)]
+    with server(argv, port, cwd=root, env=env) as process:
+        yield Server(f"http://127.0.0.1:{port}", process.pid)
 
 
 def node_packages() -> Path:

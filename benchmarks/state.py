@@ -1,4 +1,4 @@
-"""State operations from a handler: 20 in a row per request, against SQLite's group commit."""
+"""State operations from a handler: 40 in a row per request, against SQLite's group commit."""
 
 from __future__ import annotations
 
@@ -14,66 +14,83 @@ from benchmarks.table import Table
 
 __all__ = ["run"]
 
-STEPS = {
-    "state-javascript.step.js": """
-exports.config = {
-  type: 'api', name: 'StateJavaScript', method: 'POST', path: '/state/javascript', emits: [],
+_NODE = """
+export const config = {
+  type: 'api', name: 'State @language@', method: 'POST', path: '/state/@language@', emits: [],
 }
-exports.handler = async (req, { state }) => {
+export const handler = async (req@any@, { state }@any@) => {
   const { operation, count, value } = req.body
   for (let i = 0; i < count; i++) {
-    if (operation === 'set') await state.set('bench', `k${i}`, value)
-    else await state.get('bench', `k${i}`)
+    const key = `k${i % 20}`
+    if (operation === 'set') await state.set('bench', key, value)
+    else if (operation === 'get') await state.get('bench', key)
+    else await state.increment('count', key)
   }
   return { status: 200, body: { count } }
 }
-""",
-    "state_python.step.py": """
+"""
+
+_PYTHON = """
 config = {
-    "type": "api", "name": "StatePython", "method": "POST", "path": "/state/python", "emits": [],
+    "type": "api", "name": "State python", "method": "POST", "path": "/state/python", "emits": [],
 }
 async def handler(req, context):
     body, state = req["body"], context["state"]
+    operation = body["operation"]
     for i in range(body["count"]):
-        if body["operation"] == "set":
-            await state.set("bench", f"k{i}", body["value"])
+        key = f"k{i % 20}"
+        if operation == "set":
+            await state.set("bench", key, body["value"])
+        elif operation == "get":
+            await state.get("bench", key)
         else:
-            await state.get("bench", f"k{i}")
+            await state.increment("count", key)
     return {"status": 200, "body": {"count": body["count"]}}
-""",
-    "state-ruby.step.rb": """
+"""
+
+_RUBY = """
 def config
-  {type: "api", name: "StateRuby", method: "POST", path: "/state/ruby", emits: []}
+  {type: "api", name: "State ruby", method: "POST", path: "/state/ruby", emits: []}
 end
 def handler(req, context)
   body = req[:body]
   state = context[:state]
+  operation = body[:operation]
   body[:count].times do |i|
-    if body[:operation] == "set"
-      state.set("bench", "k#{i}", body[:value])
-    else
-      state.get("bench", "k#{i}")
+    key = "k#{i % 20}"
+    case operation
+    when "set" then state.set("bench", key, body[:value])
+    when "get" then state.get("bench", key)
+    else state.increment("count", key)
     end
   end
   {status: 200, body: {count: body[:count]}}
 end
-""",
+"""
+
+STEPS = {
+    "state-javascript.step.mjs": _NODE.replace("@any@", "").replace("@language@", "javascript"),
+    "state-typescript.step.ts": _NODE.replace("@any@", ": any").replace("@language@", "typescript"),
+    "state_python_step.py": _PYTHON,
+    "state-ruby.step.rb": _RUBY,
 }
-LANGUAGES = ("javascript", "python", "ruby")
-COUNT = 20
+LANGUAGES = ("typescript", "javascript", "python", "ruby")
+OPERATIONS = ("get", "set", "increment")
+BARE = {"get": "get", "set": "set", "increment": "update"}
+COUNT = 40
 
 
 def run(settings: Settings) -> list[Table]:
-    """A table for set and one for get, each with 1 and 50 requests in flight."""
+    """A table for each operation, with 1 and 50 requests in flight."""
     with servers.stepweave(STEPS) as ours:
-        return [_table(ours.base, operation, settings) for operation in ("set", "get")]
+        return [_table(ours.base, operation, settings) for operation in OPERATIONS]
 
 
 def _table(base: str, operation: str, settings: Settings) -> Table:
     body = json.dumps({"operation": operation, "count": COUNT, "value": json.loads(BODY)})
 
     def ceiling(depth: int) -> Callable[[], Figures]:
-        arguments = (operation, str(depth), str(settings.seconds))
+        arguments = (BARE[operation], str(depth), str(settings.seconds))
         return lambda: run_json("benchmarks.bare.sqlite_commits", *arguments)
 
     def step(language: str, depth: int) -> Callable[[], Figures]:
@@ -91,5 +108,6 @@ def _table(base: str, operation: str, settings: Settings) -> Table:
             against = f"bare SQLite, {depth} at once"
             cases.append(Case(f"{language} step, {depth} at once", step(language, depth), against))
     rows = take_turns(cases, settings.rounds, "ops/s")
-    note = f"a request makes {COUNT} operations in a row and, after a set, waits for the disk"
-    return Table(f"state: {operation} of about 200 bytes", ("ops/s",), rows, [note])
+    note = f"a request makes {COUNT} operations in a row and, after a write, waits for the disk"
+    size = " of about 200 bytes" if operation != "increment" else ""
+    return Table(f"state: {operation}{size}", ("ops/s",), rows, [note])

@@ -43,10 +43,13 @@ def short(value: float) -> str:
 
 
 def cell(column: str, value: float) -> str:
-    """A figure as a person reads it: times carry their own unit, µs or ms."""
+    """A figure as a person reads it: times carry their own unit, µs, ms or s."""
     if not column.endswith(" µs"):
         return short(value)
-    return f"{short(value)} µs" if value < 1000 else f"{short(value / 1000)} ms"
+    for limit, unit in ((1e6, "s"), (1e3, "ms")):
+        if value >= limit:
+            return f"{short(value / limit)} {unit}"
+    return f"{short(value)} µs"
 
 
 def render(table: Table) -> str:
