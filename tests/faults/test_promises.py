@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from tests.faults.scenarios import kills, power
+from tests.faults.scenarios import backlog, drains, kills, memory, power, topics
 from tests.faults.scenarios.scale import Scale
 
 
@@ -14,3 +14,21 @@ def test_kills_of_orchestrator_and_runners_lose_nothing_and_keep_order(tmp_path:
 
 def test_what_was_answered_outlives_a_power_cut(tmp_path: Path) -> None:
     power.run(tmp_path, Scale(events=0, faults=3))
+
+
+def test_stopping_under_load_loses_nothing_and_runs_nothing_twice(tmp_path: Path) -> None:
+    drains.run(tmp_path, Scale(events=0, faults=3))
+
+
+def test_a_backlog_is_worked_off_once_in_bounded_memory_and_lets_new_events_pass(
+    tmp_path: Path,
+) -> None:
+    backlog.run(tmp_path, Scale(events=5_000, faults=0))
+
+
+def test_every_one_of_many_steps_is_served_and_gets_its_event(tmp_path: Path) -> None:
+    topics.run(tmp_path, Scale(events=200, faults=0))
+
+
+def test_memory_and_files_stop_growing_while_events_flow(tmp_path: Path) -> None:
+    memory.run(tmp_path, Scale(events=10_000, faults=0))

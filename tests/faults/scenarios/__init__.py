@@ -5,7 +5,7 @@ The quick tests run them small, `make soak` runs them long.
 
 from __future__ import annotations
 
-from tests.faults.scenarios import kills, power
+from tests.faults.scenarios import backlog, drains, kills, memory, power, topics
 from tests.faults.scenarios.scale import Scenario
 
 __all__ = ["SCENARIOS"]
@@ -13,5 +13,9 @@ __all__ = ["SCENARIOS"]
 SCENARIOS: dict[str, tuple[Scenario, int, int]] = {
     "kills": (kills.run, 100_000, 200),
     "power": (power.run, 0, 30),
+    "drains": (drains.run, 0, 100),
+    "backlog": (backlog.run, 100_000, 0),
+    "topics": (topics.run, 1_000, 0),
+    "memory": (memory.run, 100_000, 0),
 }
 """By name: the scenario, and how many events and faults a soak of it has."""
