@@ -13,13 +13,16 @@ __all__ = ["Cancelled"]
 
 
 class _Case:
-    __slots__ = ("aside", "gone", "running")
+    """`asked` counts questions to the store that are open, `gone` are the steps whose deliveries
+    it has taken away and that have not met theirs yet."""
 
-    def __init__(self, running: Iterable[str]) -> None:
-        self.running = frozenset(running)
+    __slots__ = ("aside", "asked", "gone", "running")
+
+    def __init__(self) -> None:
+        self.asked = 0
+        self.running: frozenset[str] = frozenset()
         self.aside: list[tuple[Subscription, Delivery]] = []
-        self.gone: set[str] | None = None
-        """The steps whose deliveries are gone, None until the store has said so."""
+        self.gone: set[str] = set()
 
 
 class Cancelled:
@@ -38,24 +41,28 @@ class Cancelled:
 
     def begin(self, event: int, running: Iterable[str]) -> None:
         """The store is asked to take away an event's deliveries, but for those that run."""
-        self._cases[event] = _Case(running)
+        case = self._cases.setdefault(event, _Case())
+        case.asked += 1
+        case.running = frozenset(running)
 
     def end(self, event: int, gone: Iterable[str]) -> list[tuple[Subscription, Delivery]]:
         """The store has answered; returns the deliveries whose turn came meanwhile."""
         case = self._cases[event]
-        case.gone = set(gone)
-        if not case.gone:
+        case.asked -= 1
+        case.gone.update(gone)
+        aside, case.aside = case.aside, []
+        if not case.asked and not case.gone:
             del self._cases[event]
-        return case.aside
+        return aside
 
     def look(self, event: int, step: str) -> Literal["no", "asked", "gone"]:
         """Whether a delivery is cancelled, or may be as soon as the store has answered."""
         case = self._cases.get(event)
-        if case is None or step in case.running:
+        if case is None:
             return "no"
-        if case.gone is None:
-            return "asked"
-        return "gone" if step in case.gone else "no"
+        if step in case.gone:
+            return "gone"
+        return "asked" if case.asked and step not in case.running else "no"
 
     def keep_aside(self, subscription: Subscription, delivery: Delivery) -> None:
         """Keep a delivery until the store has answered."""
@@ -64,9 +71,9 @@ class Cancelled:
     def drop(self, event: int, step: str) -> bool:
         """A delivery has left its queue for good; whether it was a cancelled one."""
         case = self._cases.get(event)
-        if case is None or case.gone is None or step not in case.gone:
+        if case is None or step not in case.gone:
             return False
         case.gone.discard(step)
-        if not case.gone:
+        if not case.asked and not case.gone:
             del self._cases[event]
         return True

@@ -95,6 +95,8 @@ class Dispatcher:
 
     def recover(self) -> int:
         """Take up every delivery that was not settled when the last run ended; returns how many."""
+        for subscription in self._subscriptions.values():
+            subscription.paused = True
         for name, group in self._store.held():
             self._hold(name, group)
         self._recall_starts()
@@ -110,6 +112,7 @@ class Dispatcher:
                 None,
             )
         for subscription in self._subscriptions.values():
+            subscription.paused = False
             subscription.start()
         return count
 
@@ -152,10 +155,10 @@ class Dispatcher:
         def committed(error: StepweaveError | None, results: Any) -> None:
             aside = self._cancelled.end(event, () if error is not None else results[0])
             for subscription, delivery in aside:
-                if error is not None:
-                    subscription.release(delivery)
-                else:
+                if self._cancelled.look(event, subscription.name) == "gone":
                     self._drop(subscription, delivery)
+                else:
+                    subscription.release(delivery)
             if error is not None:
                 done(error, None)
                 return
