@@ -20,7 +20,7 @@ from stepweave.engine.cron import CronService
 from stepweave.engine.invoker import Invoker
 from stepweave.engine.letters import Letters
 from stepweave.engine.state import State
-from stepweave.engine.store.operations import CronTick, StateClear
+from stepweave.engine.store.operations import StateClear
 from stepweave.engine.store.sqlite import SqliteStore
 from stepweave.engine.streams import Streams
 from stepweave.engine.traces import TraceStore
@@ -116,8 +116,8 @@ class Orchestrator:
         )
         self._context.serve(self.bus, self.state, self.streams)
         self.cron = CronService(
-            self._record_tick,
-            self._run_cron,
+            self.store,
+            self.invoker,
             notice=self.records.notice,
             timezone=settings.cron.timezone,
         )
@@ -188,7 +188,7 @@ class Orchestrator:
         finally:
             self.ready = False
             self.bus.stop()
-            await self.cron.stop()
+            self.cron.stop()
             await self.live.close()
             server.should_exit = True
             await serving_task
@@ -323,18 +323,6 @@ class Orchestrator:
         self.cron.reschedule(self.registry.of_kind(Kind.CRON))
         self.on_reload(self.registry)
 
-    async def _record_tick(self, step: str, at: int) -> bool:
-        (recorded,) = await self.store.apply((CronTick(step, at),))
-        return bool(recorded)
-
-    async def _run_cron(self, step: Step, at: int) -> Outcome:
-        """Run a cron step's tick as a trace of its own."""
-        _call, outcome = await self.run_step(step, "cron", {"scheduled": at})
-        if outcome.status != "ok":
-            error = (outcome.error or {}).get("message", outcome.status)
-            self.records.notice("error", f"{step.name} failed: {error}", _call)
-        return outcome
-
     def _warn_from_thread(self, message: str) -> None:
         with contextlib.suppress(RuntimeError):
             self._loop.call_soon_threadsafe(self.records.notice, "warn", message)
@@ -368,4 +356,5 @@ class Orchestrator:
         for task in list(self._tasks):
             task.cancel()
         self.bus.stop()
+        self.cron.stop()
         self._reloader.close()

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from stepweave.engine.store.operations import CronTick
 from tests.flows.harness import Running, start
 from tests.flows.languages import LANGUAGES
 
@@ -54,7 +55,7 @@ async def test_every_language_ticks_and_a_restart_repeats_no_tick(tmp_path: Path
 
             def ticked(running: Running = running, first: dict[str, int] = first) -> bool:
                 for job in running.it.cron.statistics():
-                    if job["last"] is not None:
+                    if job["runs"]:
                         first.setdefault(job["step"], job["last"]["at"])
                 return len(first) == len(LANGUAGES)
 
@@ -69,9 +70,13 @@ async def test_a_tick_that_was_recorded_by_another_is_not_run(tmp_path: Path) ->
     files = {"steps/tick.step.py": EVERY_SECOND["python"].format(name="python")}
     async with start(tmp_path, files) as running:
         at = time.time_ns() // 1_000_000 + 3_600_000
-        assert await running.it._record_tick("Tickpython", at) is True
-        assert await running.it._record_tick("Tickpython", at) is False
-        assert await running.it._record_tick("Tickpython", at - 1000) is False
+        assert await running.it.store.apply((CronTick("Tickpython", at),)) == [True]
+        ran = len(await running.state("ticks.python"))
+        due = running.it.cron.statistics()[0]["next"]
+        await running.until(
+            lambda: running.it.cron.statistics()[0]["next"] > due + 1000, "two more times"
+        )
+        assert len(await running.state("ticks.python")) <= ran + 1
 
 
 GATED = """
@@ -133,8 +138,8 @@ FAILS = {
 async def test_a_run_that_fails_is_reported_with_its_trace(tmp_path: Path, language: str) -> None:
     files = {f"steps/fails{LANGUAGES[language].suffix}": FAILS[language]}
     async with start(tmp_path, files) as running:
-        outcome = await running.it.cron.run_now("Fails")
-        assert outcome.status == "error"
+        _trace_id, future = running.it.cron.run_now("Fails")
+        assert (await future).outcome.status == "error"
         (record,) = [r for r in running.records if r.message == "Fails failed: no kibble"]
         assert (record.level, record.step) == ("error", "Fails")
         assert record.trace_id

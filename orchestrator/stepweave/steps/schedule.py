@@ -83,11 +83,37 @@ class Schedule:
             raise ScheduleError(message, "choose a day that the month has") from error
         return round(due.timestamp() * 1000)
 
+    def between(self, since: int, until: int, limit: int) -> list[int]:
+        """The times due after `since` and not after `until`, of many the `limit` newest.
+
+        All in Unix milliseconds. The work grows with `limit`, not with how long ago `since` is.
+        """
+        few, many = until, None
+        width = limit * 1000
+        start = max(since, until - width)
+        while True:
+            times = self._up_to(start, until, 4 * limit)
+            if len(times) > 4 * limit:
+                many = start
+            elif len(times) >= limit or start <= since:
+                return times[-limit:]
+            else:
+                few = start
+                width *= 4
+            start = max(since, until - width) if many is None else (many + few) // 2
+
     def upcoming(self, at: int, count: int) -> list[int]:
         """The next times due after `at`, in Unix milliseconds."""
         times = []
         for _ in range(count):
             at = self.after(at)
+            times.append(at)
+        return times
+
+    def _up_to(self, at: int, until: int, most: int) -> list[int]:
+        """The times due after `at` and not after `until`, up to one more than `most`."""
+        times: list[int] = []
+        while len(times) <= most and (at := self.after(at)) <= until:
             times.append(at)
         return times
 
