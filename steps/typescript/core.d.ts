@@ -257,13 +257,29 @@ declare module '@motia/core' {
     flows: string[]
     /** 1 for the first try of an event. */
     attempt: number
+    /** What each item of the input is, in a step with `queue.batch`; else empty. */
+    events: BatchedEvent[]
     /** Aborts when the call is cancelled; pass it to `fetch` and the like. */
     signal: Signal
+    /** When the call is cancelled if it still runs; undefined if never. */
+    deadline: Date | undefined
+    /** Milliseconds until then, 0 when it has passed, Infinity without a deadline. */
+    remainingMs(): number
+    /** Withdraws an event by the id that `emit` gave; how many deliveries will not run now. */
+    cancelEvent(id: string): Promise<number>
   }
 
   export interface AnyEvent {
     topic: string
     data?: unknown
+  }
+
+  /** One event of several that a handler gets at once. */
+  export interface BatchedEvent {
+    id: string
+    topic: string
+    /** 1 for the first try. */
+    attempt: number
   }
 
   export interface EmitOptions {
@@ -277,10 +293,12 @@ declare module '@motia/core' {
     delaySeconds?: number
     /** Deliver no sooner: a Date, Unix milliseconds or ISO text. */
     at?: Date | number | string
+    /** -1000 to 1000, 0 unless given: of what is due, events of a higher one go first. */
+    priority?: number
   }
 
-  /** Resolves once the event is recorded; its deliveries follow by themselves. */
-  export type Emitter<TEmit = AnyEvent> = (event: TEmit & EmitOptions) => Promise<{ event: string }>
+  /** Resolves with the event's id once it is recorded; its deliveries follow by themselves. */
+  export type Emitter<TEmit = AnyEvent> = (event: TEmit & EmitOptions) => Promise<string>
 
   /** An Error among the fields is written with its name, message and stack. */
   export interface Logger {
@@ -306,14 +324,26 @@ declare module '@motia/core' {
     expect?: unknown
   }
 
+  export interface PageOptions {
+    /** Only keys that come after this one: the `next` of the page before. */
+    after?: string
+    /** At most so many values. */
+    limit?: number
+  }
+
+  /** Values by key. `next` is there when a page is full: what the next one begins after. */
+  export type Page<T = unknown> = T[] & { readonly next?: string }
+
   /** Durable values by group and key; each call resolves when it is done. */
   export interface InternalStateManager {
     get<T = unknown>(group: string, key: string): Promise<T | null>
     set<T>(group: string, key: string, value: T, options?: SetOptions): Promise<T>
     /** Returns what was there, or null. */
     delete<T = unknown>(group: string, key: string): Promise<T | null>
-    getGroup<T = unknown>(group: string): Promise<T[]>
-    clear(group: string): Promise<unknown>
+    /** The values of a group, ordered by key; all, or a page of them. */
+    getGroup<T = unknown>(group: string, options?: PageOptions): Promise<Page<T>>
+    /** Returns how many values there were. */
+    clear(group: string): Promise<number>
     /** Atomic; returns the new value. */
     update<T = unknown>(
       group: string,
@@ -335,8 +365,8 @@ declare module '@motia/core' {
     get<T = unknown>(key: string): Promise<T | null>
     set<T>(key: string, value: T, options?: SetOptions): Promise<T>
     delete<T = unknown>(key: string): Promise<T | null>
-    getGroup<T = unknown>(): Promise<T[]>
-    clear(): Promise<unknown>
+    getGroup<T = unknown>(options?: PageOptions): Promise<Page<T>>
+    clear(): Promise<number>
     update<T = unknown>(key: string, operations: UpdateOperation | UpdateOperation[]): Promise<T>
     increment(key: string, by?: number): Promise<number>
     compareAndSet(key: string, expected: unknown, value: unknown): Promise<boolean>
@@ -387,6 +417,7 @@ declare module '@motia/core' {
 
   /** Those of the handler that runs, also in a helper that was not handed the context. */
   export const emit: Emitter
+  export const cancelEvent: FlowContext['cancelEvent']
   export const logger: Logger
   export const state: InternalStateManager
   export const streams: FlowContextStateStreams

@@ -3,7 +3,7 @@ import assert from 'node:assert/strict'
 import { after, before, test } from 'node:test'
 import type { Params } from './peer'
 import { Child, memory, Refused } from './testing/child'
-import { decode } from './values'
+import { decode, encode } from './values'
 
 /** An event step whose handler is this text. */
 const step = (body: string, more = ''): string =>
@@ -58,44 +58,61 @@ test('fields by attribute, by key, spread, and what they hold', async () => {
     ['one', 'two'],
     1,
     false,
-    ['attempt', 'emit', 'flows', 'logger', 'state', 'streams', 'traceId', 'user'],
-    `{"logger":{"mine":true},"state":{},"streams":{},"traceId":"${'ab'.repeat(16)}","flows":["one","two"],"attempt":1,"user":"ann"}`,
+    ['attempt', 'emit', 'events', 'flows', 'logger', 'state', 'streams', 'traceId', 'user'],
+    `{"logger":{"mine":true},"state":{},"streams":{},"traceId":"${'ab'.repeat(16)}","flows":["one","two"],"attempt":1,"events":[],"user":"ann"}`,
     true,
   ])
 })
 
-test('emit takes every option', async () => {
-  await run(`
-    await emit({ topic: 'plain', data: { at: new Date(0) } })
-    await emit({ topic: 'none' })
-    await emit({ topic: 'all', data: 1, id: 'i', messageGroupId: 'g', delay: 1500 })
-    await emit({ topic: 'other', data: 1, group: 5, delaySeconds: 2 })
-    await emit({ topic: 'at', data: 1, at: new Date(1700000000000) })
-    await emit({ topic: 'iso', data: 1, at: '2030-01-01T00:00:00Z' })`)
-  assert.deepEqual(asked(), [
-    ['emit', { topic: 'plain', data: { at: '1970-01-01T00:00:00.000Z' } }],
-    ['emit', { topic: 'none', data: undefined }],
-    ['emit', { topic: 'all', data: 1, id: 'i', group: 'g', delay_ms: 1500 }],
-    ['emit', { topic: 'other', data: 1, group: '5', delay_ms: 2000 }],
-    ['emit', { topic: 'at', data: 1, at: 1_700_000_000_000 }],
-    ['emit', { topic: 'iso', data: 1, at: 1_893_456_000_000 }],
-  ])
+test('the deadline is a point in time and the time that is left', async () => {
+  const name = 'deadline.step.js'
+  child.write({
+    [name]: step(`const { deadline, remainingMs } = ctx
+      const left = deadline?.getTime() - Date.now()
+      return [deadline instanceof Date, deadline === ctx.deadline, String(remainingMs()),
+        left > 50_000 && left <= 60_000, Math.abs(left - ctx.remainingMs()) < 1000]`),
+  })
+  await child.load(name)
+  const late = { deadline_ms: 0 }
+  assert.deepEqual(await child.event(name), [false, true, 'Infinity', false, false])
+  const timed = (await child.event(name, null, { deadline_ms: 60_000 })) as unknown[]
+  assert.deepEqual([timed[0], timed[1], timed[3], timed[4]], [true, true, true, true])
+  assert.equal(((await child.event(name, null, late)) as unknown[])[2], '0')
 })
 
-test('emit without a topic says what it takes', async () => {
+test('events that come together are listed beside their data', async () => {
+  const name = 'batch.step.js'
+  child.write({ [name]: step('return [input, ctx.events]') })
+  await child.load(name)
+  const events = [
+    { event: 'e1', topic: 't', attempt: 1 },
+    { event: 'e2', topic: 'u', attempt: 3 },
+  ]
+  const input = { topic: 't', data: encode(['one', 'two']), event: 'e1', events }
+  assert.deepEqual(decode(await child.invoke(name, 'event', input)), [
+    ['one', 'two'],
+    [
+      { id: 'e1', topic: 't', attempt: 1 },
+      { id: 'e2', topic: 'u', attempt: 3 },
+    ],
+  ])
+  assert.deepEqual(await child.event(name, 1), [1, []])
+})
+
+test('a group is read in pages', async () => {
+  child.answer = (_method, params) =>
+    params['after'] === 'b' ? [['c', encode(3)]] : [['a', encode(1)], ['b', encode(2)]]
   const result = await run(`
-    const failed = []
-    for (const event of [undefined, null, 'topic', {}, { data: 1 }]) {
-      await emit(event).catch((error) => failed.push([error.name, error.message]))
-    }
-    await emit({ topic: 't', at: 'nonsense' }).catch((error) => failed.push(error.name))
-    return failed`)
-  const [name, message] = (result as string[][])[0] as [string, string]
-  assert.equal(name, 'TypeError')
-  assert.match(message, /emit\(\{ topic: "order.created"/)
-  assert.match((result as string[][])[4]?.[1] ?? '', /an object with data$/)
-  assert.deepEqual((result as unknown[]).length, 6)
-  assert.deepEqual(asked(), [])
+    const page = await state.getGroup('g', { limit: 2 })
+    const last = await state.getGroup('g', { limit: 2, after: page.next })
+    return [page, page.next, last, last.next ?? 'the end', await state.trace.getGroup({ limit: 5 })]`)
+  child.answer = memory()
+  assert.deepEqual(result, [[1, 2], 'b', [3], 'the end', [1, 2]])
+  assert.deepEqual(asked(), [
+    ['state.list', { group: 'g', limit: 2 }],
+    ['state.list', { group: 'g', limit: 2, after: 'b' }],
+    ['state.list', { group: 'ab'.repeat(16), limit: 5 }],
+  ])
 })
 
 test('state answers as written', async () => {

@@ -1,29 +1,17 @@
 // The second argument of a handler: everything it can reach.
 import { currentScope } from './current'
+import { cancelEvent, type Emit, emit } from './emitter'
 import { Logger } from './logger'
-import { encode } from './values'
-import type { Params } from './peer'
 import type { Scope } from './scope'
 import { State } from './state'
 import { type Streams, streamsOf } from './streams'
 
-/** What `emit` takes. */
-export interface EmittedEvent {
+/** One of the events that a handler was given together. */
+export interface BatchedEvent {
+  id: string
   topic: string
-  data?: unknown
-  /** For deduplication: a second event with this id is dropped. */
-  id?: string
-  /** Events of one group reach a fifo step in order. */
-  messageGroupId?: string
-  group?: string
-  /** Deliver after this time, in ms. */
-  delay?: number
-  delaySeconds?: number
-  /** Deliver not before: a Date, Unix ms or ISO text. */
-  at?: Date | number | string
+  attempt: number
 }
-
-export type Emit = (event: EmittedEvent) => Promise<{ event: string }>
 
 /**
  * One per invocation. The fields are the object's own, so that middleware may spread, extend or
@@ -37,9 +25,11 @@ export class Context {
   readonly traceId: string
   readonly flows: string[]
   readonly attempt: number
+  /** Of a step that takes several events at once: one for each item of its input. */
+  readonly events: BatchedEvent[]
   readonly #scope: Scope
 
-  constructor(scope: Scope, flows: string[], attempt: number) {
+  constructor(scope: Scope, flows: string[], attempt: number, events: unknown) {
     this.emit = (event) => emit(scope, event)
     this.logger = new Logger(scope)
     this.state = new State(scope)
@@ -47,43 +37,38 @@ export class Context {
     this.traceId = scope.traceId
     this.flows = flows
     this.attempt = attempt
+    this.events = Array.isArray(events) ? events.map(batched) : []
     this.#scope = scope
   }
 
   /** Aborts when the invocation is cancelled, by its deadline or by a client that has left. */
   get signal(): AbortSignal {
-    return (#scope in this ? this.#scope : currentScope('signal')).signal
+    return Context.scopeOf(this, 'signal').signal
+  }
+
+  /** When the handler is cancelled if it still runs; undefined if never. */
+  get deadline(): Date | undefined {
+    return Context.scopeOf(this, 'deadline').deadline.date
+  }
+
+  /** Milliseconds until the deadline, 0 when it has passed, Infinity without one. */
+  remainingMs(): number {
+    return Context.scopeOf(this, 'remainingMs').deadline.remainingMs()
+  }
+
+  /** Withdraws an event that was emitted; resolves with how many deliveries will not run now. */
+  async cancelEvent(id: string): Promise<number> {
+    return cancelEvent(Context.scopeOf(this, 'cancelEvent'), id)
+  }
+
+  /** The scope of a context, or of the running handler for a method that was taken out of one. */
+  private static scopeOf(context: Context | undefined, what: string): Scope {
+    const isContext = typeof context === 'object' && context !== null && #scope in context
+    return isContext ? context.#scope : currentScope(what)
   }
 }
 
-/** Publishes an event; resolves with its id once it is recorded. Without a topic: TypeError. */
-export async function emit(scope: Scope, event: EmittedEvent): Promise<{ event: string }> {
-  if (typeof event !== 'object' || event === null || typeof event.topic !== 'string') {
-    throw new TypeError(
-      'emit needs a topic: emit({ topic: "order.created", data: { … } }), ' +
-        `but got ${describe(event)}`,
-    )
-  }
-  const params: Params = { scope: 0, topic: event.topic, data: encode(event.data) }
-  const group = event.messageGroupId ?? event.group
-  if (group !== undefined && group !== null) params['group'] = String(group)
-  if (event.id !== undefined && event.id !== null) params['id'] = String(event.id)
-  const delay =
-    event.delay ?? (event.delaySeconds === undefined ? undefined : event.delaySeconds * 1000)
-  if (delay !== undefined) params['delay_ms'] = milliseconds(delay, 'delay')
-  if (event.at !== undefined && event.at !== null) {
-    params['at'] = milliseconds(new Date(event.at).getTime(), 'at')
-  }
-  return (await scope.call('emit', params)) as { event: string }
-}
-
-function milliseconds(value: number, what: string): number {
-  if (Number.isFinite(value)) return Math.round(value)
-  throw new TypeError(`emit: "${what}" is not a time`)
-}
-
-function describe(event: unknown): string {
-  if (typeof event !== 'object' || event === null) return event === null ? 'null' : typeof event
-  const keys = Object.keys(event)
-  return keys.length === 0 ? 'an empty object' : `an object with ${keys.join(', ')}`
+function batched(given: unknown): BatchedEvent {
+  const { event, topic, attempt } = given as { event: string; topic: string; attempt: number }
+  return { id: event, topic, attempt }
 }

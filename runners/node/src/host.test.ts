@@ -480,7 +480,7 @@ withChild(
     globalThis.after = await ctx.emit({ topic: 't' }).catch((error) => error.code)
     ctx.logger.info('still here')`),
     'b.step.js': event(
-      'globalThis.release?.(); await new Promise(setImmediate); return [String(globalThis.reason), globalThis.reason?.code, globalThis.after]',
+      'globalThis.release?.(); await new Promise(setImmediate); return [String(globalThis.reason), globalThis.reason?.reason, globalThis.after]',
     ),
     'never.step.js': event('await ctx.state.get("g", "k"); throw new Error("late")'),
     'late.step.js': event('await new Promise(() => {})'),
@@ -494,7 +494,7 @@ withChild(
     child.notify('cancel', { id, reason: 'timeout' })
     assert.deepEqual(await child.event('b.step.js'), [
       'AbortError: the invocation was cancelled: timeout',
-      'cancelled',
+      'timeout',
       'cancelled',
     ])
     assert.equal(child.logs.at(-1)?.scope, undefined)

@@ -4,6 +4,7 @@ import { clearTimeout, setTimeout } from 'node:timers'
 import { endLines } from './console'
 import { Context } from './context'
 import { scopes } from './current'
+import { Deadline } from './deadline'
 import { invalidParams, messageOf, StepweaveError } from './errors'
 import type { Params, Peer } from './peer'
 import { ApiRequest } from './request'
@@ -50,8 +51,11 @@ export class Invocations {
     const step = steps.get(handle, revision)
     if (step.handler === undefined) throw new MissingHandler(step)
     const traceId = typeof trace === 'string' ? trace.slice(3, 35) : ''
-    const scope = new Scope(id, traceId, this.peer, this.logs)
-    const context = new Context(scope, step.flows, typeof attempt === 'number' ? attempt : 1)
+    const { deadline_ms: left } = params
+    const deadline = new Deadline(typeof left === 'number' ? left : undefined)
+    const scope = new Scope(id, traceId, this.peer, this.logs, handle, deadline)
+    const tries = typeof attempt === 'number' ? attempt : 1
+    const context = new Context(scope, step.flows, tries, (input as Params)['events'])
     const given = argumentsOf(step, kind, input as Params, context)
     this.running.set(id, scope)
     let result: unknown

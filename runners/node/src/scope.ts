@@ -1,11 +1,19 @@
 // One running invocation: what its handler's calls have in common.
 import { StepweaveError } from './errors'
+import type { Deadline } from './deadline'
 import { type Caller, type Params, type Peer, Refusal } from './peer'
 
 /** The reason that `ctx.signal` aborts with. */
 export class Cancelled extends Error {
   override name = 'AbortError'
   readonly code = 'cancelled'
+  /** "timeout", "shutdown" or "client". */
+  readonly reason: string
+
+  constructor(reason: string) {
+    super(`the invocation was cancelled: ${reason}`)
+    this.reason = reason
+  }
 }
 
 /** What every scope of this process shares. */
@@ -33,14 +41,26 @@ export class Scope implements Caller {
   readonly traceId: string
   readonly peer: Peer
   readonly logs: ScopeLogs
+  /** The handle of the step. */
+  readonly step: string
+  readonly deadline: Deadline
   private controller: AbortController | undefined
   private reason: Cancelled | undefined
 
-  constructor(id: number, traceId: string, peer: Peer, logs: ScopeLogs) {
+  constructor(
+    id: number,
+    traceId: string,
+    peer: Peer,
+    logs: ScopeLogs,
+    step: string,
+    deadline: Deadline,
+  ) {
     this.id = id
     this.traceId = traceId
     this.peer = peer
     this.logs = logs
+    this.step = step
+    this.deadline = deadline
   }
 
   /** Aborts when the invocation is cancelled. */
@@ -55,7 +75,7 @@ export class Scope implements Caller {
   /** Closes the scope and tells the handler; its answer is given elsewhere. */
   cancel(reason: string): void {
     this.closed = true
-    this.reason = new Cancelled(`the invocation was cancelled: ${reason}`)
+    this.reason = new Cancelled(reason)
     this.controller?.abort(this.reason)
   }
 

@@ -2,6 +2,7 @@
 import { currentScope } from './current'
 import { StepweaveError } from './errors'
 import { NULL, type Payload } from './payload'
+import type { Params } from './peer'
 import type { Scope } from './scope'
 import { decode, encode } from './values'
 
@@ -20,6 +21,16 @@ export interface SetOptions {
   /** Write only if this is the current value; null: only if there is none. */
   expect?: unknown
 }
+
+export interface PageOptions {
+  /** Only keys that come after this one; the `next` of the page before. */
+  after?: string
+  /** At most so many values. */
+  limit?: number
+}
+
+/** Values of a group; `next` is there when a page is full, and what the next one begins after. */
+export type Page = unknown[] & { readonly next?: string }
 
 /** Durable values by group and key; each call resolves when it is done. */
 export class State {
@@ -49,13 +60,20 @@ export class State {
     return decode(await call(this, 'state.delete', group, key)) ?? null
   }
 
-  /** The values of a group, ordered by key. */
-  async getGroup(group: string): Promise<unknown[]> {
-    const pairs = (await scopeOf(this).call('state.list', { group: text(group, 'group') })) as [
-      string,
-      unknown,
-    ][]
-    return pairs.map(([, value]) => decode(value) ?? null)
+  /** The values of a group, ordered by key: all, or `limit` of those after a key. */
+  async getGroup(group: string, options?: PageOptions): Promise<Page> {
+    const params: Params = { scope: 0, group: text(group, 'group') }
+    const limit = options?.limit ?? undefined
+    if (options?.after !== undefined && options.after !== null) {
+      params['after'] = text(options.after, 'key after which the page begins')
+    }
+    if (limit !== undefined) params['limit'] = limit
+    const pairs = (await scopeOf(this).call('state.list', params)) as [string, unknown][]
+    const page: Page = pairs.map(([, value]) => decode(value) ?? null)
+    if (limit !== undefined && pairs.length === limit) {
+      Object.defineProperty(page, 'next', { value: pairs.at(-1)?.[0] })
+    }
+    return page
   }
 
   /** Removes a whole group and returns how many values it had. */
@@ -145,8 +163,8 @@ export class TraceState {
     return this.#state.delete(this.#group, key)
   }
 
-  getGroup(): Promise<unknown[]> {
-    return this.#state.getGroup(this.#group)
+  getGroup(options?: PageOptions): Promise<Page> {
+    return this.#state.getGroup(this.#group, options)
   }
 
   clear(): Promise<number> {

@@ -1,6 +1,6 @@
 // The modules that step files import although no package of that name is installed.
 import { currentScope, scopes } from './current'
-import { type EmittedEvent, emit } from './context'
+import { cancelEvent, type EmittedEvent, emit } from './emitter'
 import { say } from './logger'
 import type { Level, ScopeLogs } from './scope'
 import { State } from './state'
@@ -9,7 +9,7 @@ import { type Streams, streamsOf } from './streams'
 export const VIRTUAL = new Set(['motia', '@motia/core', '@motiadev/core', 'stepweave'])
 
 /**
- * What these modules export. `logger`, `emit`, `state` and `streams` serve whichever handler runs,
+ * What these modules export. `logger`, `emit`, `cancelEvent`, `state` and `streams` serve whichever handler runs,
  * also from a helper that was not handed a context; `logger` works outside of handlers as well.
  */
 export function virtualModule(logs: ScopeLogs): Record<string, unknown> {
@@ -18,6 +18,7 @@ export function virtualModule(logs: ScopeLogs): Record<string, unknown> {
     config: identity,
     logger: looseLogger(logs),
     emit: async (event: EmittedEvent) => emit(currentScope('emit'), event),
+    cancelEvent: async (id: string) => cancelEvent(currentScope('cancelEvent'), id),
     state: Object.create(State.prototype) as State,
     streams: looseStreams(),
   }

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import functools
 import os
 import traceback
 from collections.abc import Callable, Mapping
@@ -86,11 +88,24 @@ class ProtocolError(Exception):
         super().__init__(f"protocol_error: {message}: {frame}")
 
 
-class Cancelled(BaseException):
-    """Raised in a handler without async when its invocation was cancelled.
+class Cancelled(asyncio.CancelledError):
+    """Raised in a handler without async when its invocation was cancelled, and by context calls
+    after that. `reason` is "timeout", "shutdown" or "client", and so is the text.
 
-    Not an Exception, so that `except Exception` around a retry lets it pass.
+    What an `async def` handler gets at its await is asyncio's own; both are caught in one way. Not
+    an Exception, so that `except Exception` around a retry lets it pass.
     """
+
+    reason = "client"
+
+    def __init__(self, *args: object) -> None:
+        super().__init__(*(args or (self.reason,)))
+
+    @staticmethod
+    @functools.lru_cache(maxsize=16)
+    def because(reason: str) -> type[Cancelled]:
+        """The class for a reason: a thread is interrupted with a class, not with an object."""
+        return type("Cancelled", (Cancelled,), {"reason": reason})
 
 
 def describe(

@@ -4,11 +4,13 @@ through which middleware."""
 from __future__ import annotations
 
 import asyncio
+import concurrent.futures
 import contextvars
 import inspect
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
+from stepweave_runner import console
 from stepweave_runner.threads import Threads, Worker
 
 __all__ = ["Handler", "bind", "chain", "is_async"]
@@ -92,16 +94,24 @@ def _layer(
 
     async def layer(given: Any, context: Any) -> Any:
         loop = asyncio.get_running_loop()
+        below: list[concurrent.futures.Future[Any]] = []
 
         def call_next(replaced: Any = None) -> Any:
             work = rest(given if replaced is None else replaced, context)
             if asyncio._get_running_loop() is loop:
                 return work
-            return asyncio.run_coroutine_threadsafe(_await(work), loop).result()
+            waiting = asyncio.run_coroutine_threadsafe(_await(work), loop)
+            below.append(waiting)
+            return waiting.result()
 
         if asynchronous:
             return await function(given, context, call_next)
-        return await _in_thread(threads, function, given, context, call_next)
+        try:
+            return await _in_thread(threads, function, given, context, call_next)
+        except asyncio.CancelledError:
+            for waiting in below:
+                waiting.cancel()
+            raise
 
     return layer
 
@@ -115,6 +125,16 @@ async def _in_thread(threads: Threads, function: Callable[..., Any], *args: Any)
     loop = asyncio.get_running_loop()
     done: asyncio.Future[Any] = loop.create_future()
     variables = contextvars.copy_context()
+    scope = console.running.get()
+
+    def call(worker: Worker) -> Any:
+        if scope is None:
+            return variables.run(function, *args)
+        try:
+            scope.enter(worker)
+            return variables.run(function, *args)
+        finally:
+            scope.leave(worker)
 
     def settle(result: Any, error: BaseException | None) -> None:
         if not done.done():
@@ -123,9 +143,9 @@ async def _in_thread(threads: Threads, function: Callable[..., Any], *args: Any)
             else:
                 done.set_exception(error)
 
-    def job(_worker: Worker) -> None:
+    def job(worker: Worker) -> None:
         try:
-            result = variables.run(function, *args)
+            result = call(worker)
         except StopIteration as error:  # no future takes it
             loop.call_soon_threadsafe(settle, None, RuntimeError(f"raised StopIteration({error})"))
         except BaseException as error:

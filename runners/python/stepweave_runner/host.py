@@ -264,8 +264,8 @@ class Host:
             if invocations.running:
                 invocations.idle = self._loop.create_future()
                 await asyncio.wait([invocations.idle], timeout=wait_s)
-            for scope in list(invocations.running.values()):
-                scope.cancel("shutdown")
+            for id in list(invocations.running):
+                invocations.cancel(id, "shutdown")
 
     def _settle_soon(self) -> None:
         """Once loading has paused, take what is loaded out of the garbage collector's sight."""

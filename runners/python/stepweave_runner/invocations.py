@@ -23,6 +23,9 @@ from stepweave_runner.threads import Threads, Worker
 __all__ = ["Invocations"]
 
 
+# How long a cancelled handler may take to end, so that what it says meanwhile is still its own.
+_MOMENT_S = 0.1
+_MOST_LINGERING = 16
 # From Python 3.12 on a task runs at once to its first wait, within the call that makes it.
 _EAGERLY: Any = {"eager_start": True} if sys.version_info >= (3, 12) else {}
 _Task: Any = asyncio.Task
@@ -41,6 +44,8 @@ class Invocations:
         self.running: dict[int, Scope] = {}
         self.idle: asyncio.Future[None] | None = None
         """Set by who waits until nothing runs."""
+        self._lingering: set[Scope] = set()
+        """Those that were cancelled and answered while their handlers go on."""
         self._loop = loop
         self._peer = peer
         self._threads = threads
@@ -62,10 +67,12 @@ class Invocations:
             self._threads.run(lambda worker: run(job, worker, scope, kind, handler, given))
 
     def cancel(self, id: int, reason: str) -> None:
-        """Stop an invocation if it still runs."""
+        """Stop an invocation if it still runs. It is answered when its handler has ended, or after
+        a moment in which it did not."""
         scope = self.running.get(id)
-        if scope is not None:
+        if scope is not None and scope.cancelled is None:
             scope.cancel(reason)
+            self._loop.call_later(_MOMENT_S, self._give_up, scope)
 
     def leave(self, code: Any) -> None:
         """End the process as sys.exit does, once what was logged before is written."""
@@ -83,7 +90,7 @@ class Invocations:
             if scope.cancelled is not None:
                 if inspect.iscoroutine(awaitable):
                     awaitable.close()
-                raise Cancelled(scope.cancelled)
+                raise Cancelled.because(scope.cancelled)()
             result = RESULTS[kind](await awaitable, scope)
         except BaseException as failure:
             error = self._failure(failure, scope)
@@ -99,26 +106,18 @@ class Invocations:
         console.running.set(scope)
         error = result = None
         try:
-            scope.worker = worker
-            worker.begin(scope)
             try:
-                if scope.cancelled is not None:
-                    raise Cancelled(scope.cancelled)
+                scope.enter(worker)
                 value = handler.call(given, Context(scope))
             finally:
-                worker.end()
+                scope.leave(worker)
             if inspect.isawaitable(value):
-                self._peer.post(self._go_on, scope, kind, value)
+                self._peer.post(self._begin, scope, kind, value)
                 return
             result = RESULTS[kind](value, scope)
         except BaseException as failure:
             error = self._failure(failure, scope)
         self._peer.post(self._finish, scope, error, result)
-
-    def _go_on(self, scope: Scope, kind: str, awaitable: Awaitable[Any]) -> None:
-        """Await on the loop what a function without async gave."""
-        scope.worker = None
-        self._begin(scope, kind, awaitable)
 
     def _begin(self, scope: Scope, kind: str, awaitable: Awaitable[Any]) -> None:
         token = console.running.set(scope)
@@ -132,9 +131,21 @@ class Invocations:
             with contextlib.suppress(asyncio.CancelledError):
                 await asyncio.shield(scope.drained)
 
+    def _give_up(self, scope: Scope) -> None:
+        """Answer for a handler that goes on although it was cancelled.
+
+        If too many do, it stays without an answer, which gets this process replaced.
+        """
+        if not scope.closed and len(self._lingering) < _MOST_LINGERING:
+            self._lingering.add(scope)
+            self._finish(scope, _cancelled(scope), None)
+
     def _finish(self, scope: Scope, error: dict[str, Any] | None, result: Any) -> None:
         if scope.held:
             scope.settle()
+        if scope.closed:
+            self._lingering.discard(scope)
+            return
         scope.closed = True
         # The task's variables hold the scope: a cycle, which would leave both to the collector.
         scope.task = None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import concurrent.futures
+from _thread import get_ident
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
@@ -75,6 +76,8 @@ class Waiter(_ThreadFuture):
     def __init__(self, read: Read) -> None:
         super().__init__()
         self._read = read
+        self.thread = get_ident()
+        """The thread that waits."""
 
     def settle(self, error: Any, result: Any) -> None:
         """Take the answer, unless the wait is over already."""

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from typing import Any
 
 from stepweave_runner import console, errors, values
+from stepweave_runner.deadline import Deadline
 from stepweave_runner.peer import Peer
 from stepweave_runner.pending import Pending, Read, Waiter
 from stepweave_runner.threads import Worker
@@ -24,8 +26,8 @@ class Scope:
     drained: asyncio.Future[None] | None = None
     """Set by who waits for them all to have left."""
     task: asyncio.Task[None] | None = None
-    worker: Worker | None = None
-    """The thread that runs a handler without async."""
+    workers: set[Worker] | None = None
+    """The threads that run a handler, or middleware, without async."""
     held: dict[str, str] | None = None
     """Printed text without an end of line yet, by source."""
     waiters: set[Waiter] | None = None
@@ -40,6 +42,7 @@ class Scope:
         self.trace = trace
         self.flows = flows
         self.params = params
+        self._started = time.monotonic()
 
     @property
     def trace_id(self) -> str:
@@ -47,15 +50,18 @@ class Scope:
         parts = self.trace.split("-")
         return parts[1] if len(parts) > 1 else self.trace
 
+    def deadline(self) -> Deadline:
+        """When its time is up."""
+        return Deadline(self.params.get("deadline_ms"), self._started)
+
     def request(self, method: str, params: dict[str, Any], read: Read) -> Any:
         """Make a context call.
 
         On the loop it is sent at once, and what comes back can be awaited or left. In a thread
         this blocks and gives the value; in a loop of the thread's own it can be awaited there.
-        Raises StepweaveError when the handler has finished, Cancelled in a thread whose
-        invocation was cancelled.
+        Raises StepweaveError when the handler has finished, Cancelled when it was cancelled.
         """
-        if self.closed:
+        if self.closed or self.cancelled is not None:
             raise self._late(method)
         params["scope"] = self.id
         peer = self.peer
@@ -65,15 +71,13 @@ class Scope:
             pending.method, pending.scope, pending.read = method, self, read
             peer.request(method, params, pending, self)
             return pending
-        if self.cancelled is not None:
-            raise errors.Cancelled(self.cancelled)
         waiter = Waiter(read)
         if self.waiters is None:
             self.waiters = set()
         self.waiters.add(waiter)
         waiter.add_done_callback(self.waiters.discard)
         if self.cancelled is not None:
-            waiter.give_up(errors.Cancelled(self.cancelled))
+            waiter.give_up(errors.Cancelled.because(self.cancelled)())
         else:
             peer.post(peer.request, method, params, waiter, self)
         return waiter.result() if loop is None else asyncio.wrap_future(waiter, loop=loop)
@@ -99,16 +103,36 @@ class Scope:
         self.cancelled = reason
         if self.task is not None:
             self.task.cancel(reason)
-        waiters = list(self.waiters or ())
-        for waiter in waiters:
-            waiter.give_up(errors.Cancelled(reason))
-        if self.worker is not None and not waiters:
-            self.worker.interrupt(self)
+        error = errors.Cancelled.because(reason)
+        told = set()
+        for waiter in list(self.waiters or ()):
+            told.add(waiter.thread)
+            waiter.give_up(error())
+        for worker in list(self.workers or ()):
+            if worker.ident not in told:
+                worker.interrupt(self, error)
 
-    def _late(self, method: str) -> errors.StepweaveError:
+    def enter(self, worker: Worker) -> None:
+        """From here to `leave` the current thread, a worker's, runs the handler.
+
+        Raises Cancelled if the invocation was cancelled before.
+        """
+        worker.begin(self)
+        if self.workers is None:
+            self.workers = set()
+        self.workers.add(worker)
         if self.cancelled is not None:
-            why = f"{self.step}: {method} after the invocation was cancelled ({self.cancelled})"
-            return errors.StepweaveError("cancelled", why)
+            raise errors.Cancelled.because(self.cancelled)()
+
+    def leave(self, worker: Worker) -> None:
+        """From here on a cancel does not reach the current thread any more."""
+        worker.end()
+        if self.workers is not None:
+            self.workers.discard(worker)
+
+    def _late(self, method: str) -> BaseException:
+        if self.cancelled is not None:
+            return errors.Cancelled.because(self.cancelled)()
         return errors.StepweaveError(
             "unknown_scope",
             f"{self.step}: its handler has finished, so {method} can no longer be called "

@@ -54,10 +54,26 @@ class State:
         """Remove a value; gives what was there, or None."""
         return self._scope.request("state.delete", _place("delete", group, key), _value)
 
-    def get_group(self, group: str, *_ignored: Any) -> Any:
-        """The values of a group, ordered by key: a list that can also be asked by key."""
-        params = {"group": text("state.get_group", "group", group)}
-        return self._scope.request("state.list", params, _group)
+    def get_group(self, group: str, options: Any = None, **more: Any) -> Any:
+        """The values of a group, ordered by key: a list that can also be asked by key.
+
+        Options: `limit`, how many at most; `after`, the key after which they begin. `next` of a
+        full page is the `after` of the next one.
+        """
+        given = {**(options or {}), **more}
+        params: dict[str, Any] = {"group": text("state.get_group", "group", group)}
+        if given.get("after") is not None:
+            params["after"] = text("state.get_group", "after", given["after"])
+        if given.get("limit") is None:
+            return self._scope.request("state.list", params, _group)
+        limit = params["limit"] = given["limit"]
+
+        def page(error: Any, result: Any) -> Group:
+            values = _group(error, result)
+            values.next = result[-1][0] if len(result) == limit else None
+            return values
+
+        return self._scope.request("state.list", params, page)
 
     getGroup = list = get_group
 
@@ -134,6 +150,9 @@ class StateValue(dict[str, Any]):
 
 class Group(list[Any]):
     """The values of a group as a list; `[key]`, keys(), values() and items() see its keys."""
+
+    next: str | None = None
+    """Of a full page: the key after which the next one begins."""
 
     def __init__(self, pairs: Sequence[tuple[str, Any]]) -> None:
         super().__init__(value for _, value in pairs)

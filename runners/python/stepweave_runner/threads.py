@@ -39,7 +39,7 @@ class Worker:
         self._lock = threading.Lock()
         self._owner: Any = None
         self._interrupted = False
-        self._ident = 0
+        self.ident = 0
         threading.Thread(target=self._work, name="stepweave-step", daemon=True).start()
 
     def begin(self, owner: Any) -> None:
@@ -53,20 +53,20 @@ class Worker:
             self._owner = None
             if self._interrupted:
                 self._interrupted = False
-                _raise_in(self._ident, None)
+                _raise_in(self.ident, None)
 
-    def interrupt(self, owner: Any) -> None:
-        """Raise Cancelled in the thread at its next bytecode, if it still runs for `owner`.
+    def interrupt(self, owner: Any, error: type[BaseException]) -> None:
+        """Raise an error in the thread at its next bytecode, if it still runs for `owner`.
 
         A call into C, such as time.sleep, is not interrupted: the error comes when it returns.
         """
         with self._lock:
             if self._owner is owner:
                 self._interrupted = True
-                _raise_in(self._ident, Cancelled)
+                _raise_in(self.ident, error)
 
     def _work(self) -> None:
-        self._ident = get_ident()
+        self.ident = get_ident()
         while True:
             job = self.jobs.get()
             try:

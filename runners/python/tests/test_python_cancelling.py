@@ -46,13 +46,13 @@ CANCELLED = {
     "loops": ("def", "forever()"),
     "waits for a call": ("def", "context.state.get('g', 'k')"),
     "tries a call again and again": ("def", "insist(context)"),
+    "tries a call on the loop again and again": ("async def", "await insist_async(context)"),
 }
 
 
 @pytest.mark.parametrize("how", CANCELLED)
 def test_a_cancelled_handler_ends_and_is_answered_once(how: str, start: Start) -> None:
     kind, body = CANCELLED[how]
-    seen = ["for timeout"] if kind == "async def" else []
     runner = start(
         {
             "a.step.py": f"""
@@ -70,6 +70,12 @@ def test_a_cancelled_handler_ends_and_is_answered_once(how: str, start: Start) -
                 def forever():
                     while True:
                         pass
+                async def insist_async(context):
+                    while True:
+                        try:
+                            await context.state.get("g", "k")
+                        except Exception:
+                            pass
                 def insist(context):
                     while True:
                         try:
@@ -89,7 +95,7 @@ def test_a_cancelled_handler_ends_and_is_answered_once(how: str, start: Start) -
     with pytest.raises(Refused, match=r"a\.step\.py was cancelled \(timeout\)") as refused:
         runner.wait(id)
     assert refused.value.code == "cancelled"
-    assert runner.messages() == ["started", *seen, "cleaned up"]
+    assert runner.messages() == ["started", "for timeout", "cleaned up"]
     assert runner.request("ping", {}) == {}
 
 
@@ -131,3 +137,102 @@ def test_a_result_that_is_quicker_than_its_cancel_is_the_answer(start: Start) ->
     runner.notify("cancel", {"id": id, "reason": "client"})
 
     assert value(runner.wait(id)) == "whole"
+
+
+STUBBORN = {
+    "in C": ("def", "time.sleep(3600)"),
+    "on the loop": ("async def", "await insist()"),
+    "behind middleware": ("def", "time.sleep(3600)"),
+}
+STUBBORN_STEP = """
+    import asyncio, threading, time
+    config = {{"type": "{type}"{middleware}}}
+    begun = []
+    {kind} handler(given, context):
+        begun.append(context)
+        context.logger.info("started")
+        {body}
+    async def insist():
+        while True:
+            try:
+                await asyncio.sleep(3600)
+            except asyncio.CancelledError:
+                pass
+"""
+
+
+def stubborn(how: str) -> str:
+    kind, body = STUBBORN[how]
+    behind = how == "behind middleware"
+    middleware = ', "middleware": [lambda req, ctx, next_fn: next_fn()]' if behind else ""
+    type = "api" if behind else "event"
+    return STUBBORN_STEP.format(kind=kind, body=body, middleware=middleware, type=type)
+
+
+@pytest.mark.parametrize("how", STUBBORN)
+def test_a_handler_that_cannot_be_stopped_is_answered_all_the_same(how: str, start: Start) -> None:
+    runner = start({"a.step.py": stubborn(how)})
+    given = {"topic": "t", "data": None, "event": "e"}
+    if how == "behind middleware":
+        given = {"method": "GET", "path": "/", "params": {}, "query": {}, "headers": {}}
+        given["body"] = None
+    id = runner.invoke("a.step.py", "api" if "body" in given else "event", given)
+    runner.until(lambda: runner.messages() == ["started"])
+
+    runner.notify("cancel", {"id": id, "reason": "client"})
+
+    with pytest.raises(Refused, match=r"cancelled \(client\)"):
+        runner.wait(id)
+    assert runner.request("ping", {}) == {}
+    assert runner.asked == []
+
+
+def test_a_loop_behind_middleware_is_interrupted_with_everything_around_it(start: Start) -> None:
+    runner = start(
+        {
+            "a.step.py": """
+                config = {"type": "api"}
+                def outer(req, context, next_fn):
+                    try:
+                        return next_fn()
+                    finally:
+                        context.logger.info("outer left")
+                async def inner(req, context, next_fn):
+                    try:
+                        return await next_fn()
+                    finally:
+                        context.logger.info("inner left")
+                config["middleware"] = [outer, inner]
+                def handler(req, context):
+                    context.logger.info("started")
+                    try:
+                        while True:
+                            pass
+                    finally:
+                        context.logger.info("handler left")
+            """
+        }
+    )
+    given = {"method": "GET", "path": "/", "params": {}, "query": {}, "headers": {}, "body": None}
+    id = runner.invoke("a.step.py", "api", given)
+    runner.until(lambda: runner.messages() == ["started"])
+
+    runner.notify("cancel", {"id": id, "reason": "client"})
+
+    with pytest.raises(Refused, match=r"cancelled \(client\)"):
+        runner.wait(id)
+    left = {"handler left", "inner left", "outer left"}
+    runner.until(lambda: set(runner.messages()) >= left)
+
+
+def test_too_many_handlers_that_go_on_keep_the_next_cancel_unanswered(start: Start) -> None:
+    runner = start({"a.step.py": stubborn("on the loop")})
+    ids = [runner.send_event("a.step.py") for _ in range(17)]
+    runner.until(lambda: len(runner.messages()) == 17)
+
+    for id in ids:
+        runner.notify("cancel", {"id": id, "reason": "timeout"})
+
+    runner.until(lambda: sum(map(runner.answered, ids)) == 16)
+    assert runner.request("ping", {}) == {}
+    assert not runner.answered(ids[-1])

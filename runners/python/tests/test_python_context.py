@@ -25,7 +25,7 @@ def test_keys_and_attributes_reach_the_same(run: Run) -> None:
         assert context["emit"] == context.emit
         assert context.trace_id == context.traceId == "ab" * 16
         assert (context.flows, context.attempt) == (["main"], 2)
-        assert (context["deadline_ms"], context["cancelled"], context.cancel_reason) == (
+        assert (context["deadline"], context["cancelled"], context.cancel_reason) == (
             None,
             False,
             None,
@@ -67,6 +67,9 @@ EVENTS: list[tuple[Callable[[Context], Any], dict[str, Any]]] = [
     (lambda c: c.emit({"topic": "a", "delaySeconds": 1.5}), {"delay_ms": 1500}),
     (lambda c: c.emit("a", delay_seconds=2), {"delay_ms": 2000}),
     (lambda c: c.emit("a", delay=datetime.timedelta(seconds=2)), {"delay_ms": 2000}),
+    (lambda c: c.emit("a", delay=5, delay_seconds=2), {"delay_ms": 5}),
+    (lambda c: c.emit({"topic": "a", "priority": -1000}), {"priority": -1000}),
+    (lambda c: c.emit("a", priority=0), {"priority": 0}),
     (lambda c: c.emit("a", at=1893456000000), {"at": 1893456000000}),
     (lambda c: c.emit("a", at="2030-01-01T00:00:00Z"), {"at": 1893456000000}),
     (

@@ -163,8 +163,8 @@ def test_a_loop_of_pure_python_is_interrupted_for_its_owner_only() -> None:
 
     threads.run(job)
     started.wait()
-    workers[0].interrupt("somebody else's")
-    workers[0].interrupt("mine")
+    workers[0].interrupt("somebody else's", Cancelled)
+    workers[0].interrupt("mine", Cancelled)
     ended.wait()
 
     assert raised == [Cancelled]
@@ -177,7 +177,7 @@ def test_an_interrupt_that_comes_too_late_hits_nothing() -> None:
     def job(worker: Worker) -> None:
         worker.begin("mine")
         worker.end()
-        worker.interrupt("mine")
+        worker.interrupt("mine", Cancelled)
         outcome.append("whole")
         done.set()
 

@@ -55,6 +55,28 @@ class ScopeTest < Minitest::Test
     assert_equal "cancelled", error.code
   end
 
+  def test_a_handler_that_swallows_its_cancel_is_ended
+    started, ended = Thread::Queue.new, Thread::Queue.new
+    thread = thread do
+      @scope.run do
+        started << true
+        loop { Thread.pass }
+      rescue Exception
+        started << true
+        retry
+      ensure
+        ended << true
+      end
+    end
+    started.pop
+    @scope.cancel("timeout")
+    2.times { started.pop }
+    Reaper.new(0).watch(@scope)
+    thread.join
+    assert ended.pop
+    assert_nil @scope.kill
+  end
+
   def test_a_cancelled_scope_does_not_run
     @scope.cancel("client")
     thread { @scope.run { flunk } }.join

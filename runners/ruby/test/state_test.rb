@@ -53,6 +53,17 @@ class StateTest < Minitest::Test
     assert_equal ["state.list", {"group" => "g"}], @scope.calls.last
   end
 
+  def test_a_group_is_read_in_pages
+    @scope.answers = {"state.list" => [["a", json(1)], ["b", json(2)]]}
+    page = @state.get_group("g", limit: 2)
+    assert_equal [[1, 2], "b"], [page, page.next]
+    assert_nil @state.get_group("g", {"limit" => 3, "after" => page.next}).next
+    assert_nil @state.get_group("g").next
+    assert_equal "b", @state.trace.get_group(limit: 2).next
+    assert_equal [{"limit" => 2}, {"after" => "b", "limit" => 3}, {}, {"limit" => 2}],
+      @scope.calls.map { |_, params| params.except("group") }
+  end
+
   def test_clear_and_groups
     @scope.answers = {"state.clear" => 2, "state.groups" => %w[a b]}
     assert_equal 2, @state.clear("g")

@@ -1,5 +1,6 @@
 # frozen_string_literal: true
 
+require_relative "deadline"
 require_relative "emitter"
 require_relative "logger"
 require_relative "state"
@@ -14,7 +15,8 @@ module StepweaveRunner
   class Context
     NAMES = {
       "emit" => :emitter, "logger" => :logger, "state" => :state, "streams" => :streams,
-      "traceId" => :trace_id, "trace_id" => :trace_id, "flows" => :flows, "attempt" => :attempt
+      "traceId" => :trace_id, "trace_id" => :trace_id, "flows" => :flows, "attempt" => :attempt,
+      "events" => :events, "deadline" => :deadline
     }.freeze
 
     # The flows that the step's config lists.
@@ -28,8 +30,8 @@ module StepweaveRunner
       @traceparent = params["trace"]
       @flows = step.flows
       @attempt = params["attempt"]
-      @deadline_ms = params["deadline_ms"]
-      @started = nil
+      @step = step.handle
+      @params = params
     end
 
     # The 32 digits that all runs of one trace share.
@@ -47,15 +49,30 @@ module StepweaveRunner
       event.empty? && options.empty? ? emitter : emitter.call(*event, **options)
     end
 
+    # Withdraws an event by the id that `emit` returned; returns how many deliveries will not run now.
+    def cancel_event(id) = emitter.cancel(id)
+    alias_method :cancelEvent, :cancel_event
+
+    # Of a step that takes several events at once: {id, topic, attempt} for each item of its input.
+    def events
+      @events ||= (@params.dig("input", "events") || []).map do |one|
+        Record.wrap({"id" => one["event"], "topic" => one["topic"], "attempt" => one["attempt"]})
+      end
+    end
+
+    # When the handler is cancelled if it still runs, as a Time; nil if never.
+    def deadline = time_left.time
+
+    # Milliseconds until the deadline, 0 when it has passed, infinity without one.
+    def remaining_ms = time_left.remaining_ms
+    alias_method :remainingMs, :remaining_ms
+
     # Whether the invocation was cancelled. Its handler is interrupted, so only a rescue or ensure
     # and threads of its own get to ask.
     def cancelled? = @scope.cancelled?
 
     # "timeout", "shutdown" or "client"; nil unless cancelled.
     def cancel_reason = @scope.cancel_reason
-
-    # The time the handler had when it started, in ms; nil if it may run as long as it likes.
-    attr_reader :deadline_ms
 
     def [](name)
       name = name.to_s
@@ -96,7 +113,9 @@ module StepweaveRunner
 
     private
 
-    def emitter = @emitter ||= Emitter.new(@scope)
+    def emitter = @emitter ||= Emitter.new(@scope, @step)
+
+    def time_left = @time_left ||= Deadline.new(@params["deadline_ms"], @scope.started)
 
     def entries = @entries ||= {}
   end

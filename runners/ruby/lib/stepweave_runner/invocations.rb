@@ -1,6 +1,7 @@
 # frozen_string_literal: true
 
 require_relative "context"
+require_relative "reaper"
 require_relative "request"
 require_relative "response"
 require_relative "scope"
@@ -8,6 +9,9 @@ require_relative "scope"
 module StepweaveRunner
   # Runs handlers, each in its scope, each answered exactly once.
   class Invocations
+    # How long a cancelled handler may go on before its thread is ended, in seconds.
+    PATIENCE_S = 5
+
     # What is answered when a handler never comes back, because it has ended its own thread.
     VANISHED = {
       "code" => "handler_failed", "type" => "ThreadError", "message" => "the handler ended the thread that ran it"
@@ -22,6 +26,7 @@ module StepweaveRunner
       @running = {}
       @lock = Mutex.new
       @ended = ConditionVariable.new
+      @reaper = Reaper.new(PATIENCE_S)
       @ending = false
     end
 
@@ -56,8 +61,10 @@ module StepweaveRunner
 
     # Stops an invocation if it still runs.
     def cancel(id, reason)
-      return unless @running[id]&.cancel(reason)
+      scope = @running[id]
+      return unless scope&.cancel(reason)
 
+      @reaper.watch(scope)
       @peer.refuse(id, {"code" => "cancelled", "message" => "the invocation was cancelled (#{reason})"})
     end
 

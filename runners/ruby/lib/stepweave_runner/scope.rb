@@ -1,5 +1,6 @@
 # frozen_string_literal: true
 
+require_relative "deadline"
 require_relative "errors"
 
 module StepweaveRunner
@@ -22,10 +23,14 @@ module StepweaveRunner
 
     attr_reader :id, :cancel_reason
 
+    # When the invocation came, on Deadline's clock.
+    attr_reader :started
+
     def initialize(id, peer, logs)
       @id = id
       @peer = peer
       @logs = logs
+      @started = Deadline.now
       @closed = false
       @cancel_reason = nil
       @thread = nil
@@ -69,6 +74,12 @@ module StepweaveRunner
         @thread&.raise(Cancelled.new(self))
         true
       end
+    end
+
+    # Ends the thread of a handler that goes on although it was cancelled. No `rescue` holds it up, and
+    # its `ensure` blocks run.
+    def kill
+      LOCK.synchronize { @thread&.kill }
     end
 
     # Calls the orchestrator for this scope; `scope` is set in `params` here. Raises StepweaveError if

@@ -40,10 +40,17 @@ module StepweaveRunner
     # Removes a value and returns it, or nil.
     def delete(group, key) = Values.decode(call("delete", group, key))
 
-    # The values of a group, ordered by key.
-    def get_group(group)
-      pairs = @scope.call("state.list", {"group" => Text.name(group, "group")})
-      pairs.map { |_, value| Values.decode(value) }
+    # The values of a group, ordered by key. Options: limit, how many at most; after, the key after
+    # which they begin. `next` of a full page is the `after` of the next one.
+    def get_group(group, given = nil, **options)
+      options = (given || {}).to_h.transform_keys(&:to_sym).merge(options)
+      params = {"group" => Text.name(group, "group")}
+      params["after"] = Text.name(options[:after], "key after which the page begins") unless options[:after].nil?
+      params["limit"] = options[:limit] unless options[:limit].nil?
+      pairs = @scope.call("state.list", params)
+      values = Page.new(pairs.map { |_, value| Values.decode(value) })
+      values.next = pairs.last[0] if !pairs.empty? && pairs.size == options[:limit]
+      values
     end
     alias_method :getGroup, :get_group
     alias_method :list, :get_group
@@ -98,6 +105,11 @@ module StepweaveRunner
     end
 
     def expected(value) = value.nil? ? nil : Values.encode(value)
+  end
+
+  # The values of a group; `next` is there when a page is full: the key after which the next one begins.
+  class Page < Array
+    attr_accessor :next
   end
 
   # State without the group, which is one trace.

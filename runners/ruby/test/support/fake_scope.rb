@@ -21,6 +21,8 @@ class FakeScope
 
   def log(level, message, fields = nil, source = nil) = @records << [level, message, fields, source].compact
 
+  def started = StepweaveRunner::Deadline.now
+
   def cancelled? = false
 
   def cancel_reason = nil
