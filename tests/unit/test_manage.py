@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+import sqlite3
+import time
+from collections.abc import AsyncIterator, Callable, Sized
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +15,7 @@ from starlette.applications import Starlette
 
 from stepweave.engine.browser import Browser
 from stepweave.engine.letters import Letters, recorder
+from stepweave.engine.store import listing, schema
 from stepweave.engine.store.operations import Bury, PutEvent, StateSet
 from stepweave.engine.store.sqlite import SqliteStore
 from stepweave.http import manage
@@ -35,12 +38,12 @@ class Api:
         self.store = store
         letters = Letters(store, recorder(store))
         app = Starlette(routes=manage.routes(letters, Browser(store), MAX_BODY))
-        self._http = httpx.AsyncClient(
+        self.http = httpx.AsyncClient(
             transport=httpx.ASGITransport(app), base_url="http://localhost/_stepweave/api"
         )
 
     async def ask(self, method: str, path: str, **more: Any) -> tuple[int, Any]:
-        answer = await self._http.request(method, path, **more)
+        answer = await self.http.request(method, path, **more)
         assert answer.headers["content-type"] == "application/json"
         return answer.status_code, answer.json() if method != "HEAD" else None
 
@@ -306,15 +309,13 @@ async def test_a_long_value_is_listed_with_its_start_and_read_whole(api: Api) ->
     assert whole["value"] == "x" * 50_000
 
 
-@pytest.mark.parametrize("name", ["a/b", "", " ", "é✓", "%2F", "a?b#c", "\x00", "..."])
+@pytest.mark.parametrize("name", ["a/b", "", " ", "é✓", "%2F", "a?b#c", "a\nb", "\x00", "..."])
 async def test_any_name_can_be_a_group_and_a_key(api: Api, name: str) -> None:
     path = f"/state/{_quoted(name)}"
     value = f"{path}/{_quoted(name)}"
 
-    assert await api.ask("PUT", value, content=b' {"n": 12345678901234567890123}\n') == (
-        200,
-        {"group": name, "key": name},
-    )
+    status, put = await api.ask("PUT", value, content=b' {"n": 12345678901234567890123}\n')
+    assert (status, put["group"], put["key"]) == (200, name, name)
     _, page = await api.ask("GET", path)
     assert [row["key"] for row in page["values"]] == [name]
     status, found = await api.ask("GET", value)
@@ -332,6 +333,101 @@ async def test_a_value_that_is_not_there_is_a_404(api: Api) -> None:
     assert await api.ask("GET", "/state/g") == (200, {"group": "g", "values": [], "next": None})
     assert await api.ask("DELETE", "/state/g") == (200, {"deleted": 0})
     assert (await api.ask("GET", "/state/g/k/l"))[0] == 404
+
+
+async def test_a_value_alone_is_as_it_was_written(api: Api) -> None:
+    text = '{"n": 1.10, "big": 12345678901234567890123, "e": 1e2}'
+    await api.store.apply((StateSet("g", "k", ("json", text.encode())),
+                           StateSet("g", "b", encode(b"\x00"))))  # fmt: skip
+
+    answer = await api.http.get("/state/g/k?only=value")
+    assert (answer.status_code, answer.text) == (200, text)
+    assert await api.ask("GET", "/state/g/b?only=value") == (200, "AA==")
+    assert (await api.ask("GET", "/state/g/none?only=value"))[0] == 404
+    assert (await api.ask("GET", "/state/g/k?only=key"))[0] == 400
+
+
+async def test_a_value_over_a_megabyte_is_listed_by_its_start(api: Api) -> None:
+    big = b"\x01" * 2_000_000
+    await api.store.apply((StateSet("g", "k", encode(big)), StateSet("g", "l", encode([big]))))
+
+    answer = await api.http.get("/state/g")
+    assert len(answer.content) < 10_000
+    rows = answer.json()["values"]
+    assert [(row["type"], row["value"]) for row in rows] == [("bytes", None), ("array", None)]
+    assert rows[0]["size"] == 2_000_000 and rows[0]["start"] == "01" * 1024
+    _, whole = await api.ask("GET", "/state/g/k")
+    assert len(whole["value"]) == 2_666_668
+
+
+async def test_a_value_may_leave_by_itself(api: Api) -> None:
+    before = time.time() * 1000
+    assert (await api.ask("PUT", "/state/g/k?ttl_s=600", content=b"1"))[0] == 200
+
+    (row,) = (await api.ask("GET", "/state/g"))[1]["values"]
+    assert 0 <= row["expires_at"] - before - 600_000 < 60_000
+
+
+async def test_a_version_guards_against_overwriting_what_was_not_seen(api: Api) -> None:
+    path = "/state/g/k"
+    _, made = await api.ask("PUT", f"{path}?version=none", content=b"1")
+    _, seen = await api.ask("GET", path)
+    assert seen["version"] == made["version"]
+    assert (await api.ask("PUT", f"{path}?version=none", content=b"2"))[0] == 409
+    status, _ = await api.ask("PUT", f"{path}?version={seen['version']}", content=b"2")
+    assert status == 200
+
+    assert await api.ask("PUT", f"{path}?version={seen['version']}", content=b"3") == (
+        409, {"error": '"k" of "g" has another value by now; it was left as it is'},
+    )  # fmt: skip
+    assert (await api.ask("GET", path))[1]["value"] == 2
+    status, answer = await api.ask("PUT", f"/state/g/l?version={seen['version']}", content=b"3")
+    assert status == 409 and "is not there" in answer["error"]
+
+
+@pytest.mark.parametrize("ttl", ["0", "-1", "x", "nan", "inf", "", "1e300"])
+async def test_a_time_to_live_that_is_none_is_refused(api: Api, ttl: str) -> None:
+    status, answer = await api.ask("PUT", f"/state/g/k?ttl_s={ttl}", content=b"1")
+
+    assert status == 400 and "ttl_s must be" in answer["error"]
+    assert await api.store.state_page("g", None, 9, 9) == []
+
+
+def test_a_page_costs_the_same_however_large_the_group_or_many_the_groups() -> None:
+    connection = sqlite3.connect(":memory:", isolation_level=None)
+    schema.prepare(connection, ":memory:")
+    steps = 0
+
+    def count() -> int:
+        nonlocal steps
+        steps += 1
+        return 0
+
+    def cost(read: Callable[[], Sized], rows: int) -> int:
+        nonlocal steps
+        steps = 0
+        assert len(read()) == rows
+        return steps
+
+    def fill(keys: int, groups: int) -> None:
+        rows = [("big", f"{n:06}") for n in range(keys)]
+        rows += [(f"group {n:05}", "k") for n in range(groups)]
+        connection.execute("BEGIN")
+        connection.executemany("INSERT OR IGNORE INTO state VALUES (?,?,'json',X'31',0,NULL)", rows)
+        connection.execute("COMMIT")
+
+    def costs() -> list[int]:
+        connection.set_progress_handler(count, 1)
+        page = cost(lambda: listing.state_page(connection, "big", "000050", 50, 9, 1), 50)
+        groups = cost(lambda: listing.state_counts(connection, "group 00009", 50, 1), 50)
+        connection.set_progress_handler(None, 0)
+        return [page, groups]
+
+    fill(101, 60)
+    small = costs()
+    fill(100_000, 10_000)
+    assert all(big <= 1.1 * cost for big, cost in zip(costs(), small, strict=True))
+    connection.close()
 
 
 async def test_a_group_is_cleared(api: Api) -> None:
@@ -362,7 +458,7 @@ async def test_every_path_is_documented(api: Api) -> None:
     paths = [route.path for route in manage.routes(letters, Browser(api.store), MAX_BODY)]
 
     told = [
-        path.removeprefix(manage.ROOT).replace("{names:path}", "{group}/{key}") for path in paths
+        path.removeprefix(manage.ROOT).replace("{names:names}", "{group}/{key}") for path in paths
     ]
     assert [path for path in told if f"`{path}" not in part] == []
 

@@ -3,19 +3,24 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
 from collections.abc import Awaitable
 from typing import Any
 
+from stepweave.calls import now_ms
 from stepweave.engine import show
 from stepweave.engine.store.contract import StateRow, Store
 from stepweave.engine.store.operations import StateClear, StateDelete, StateSet
-from stepweave.errors import StepweaveError
+from stepweave.errors import Conflict, StepweaveError
 from stepweave.payload import Payload
 
 __all__ = ["Browser"]
 
 _WHOLE = 16_384
 """Bytes up to which a listing holds a value as it is."""
+
+_NONE = "none"
+"""The version of what is not there."""
 
 
 class Browser:
@@ -35,13 +40,38 @@ class Browser:
         return [_row(row) for row in rows]
 
     async def get(self, group: str, key: str) -> dict[str, Any] | None:
-        """One value, whole; None if there is none."""
-        value = await self._value(group, key)
-        return None if value is None else {"key": key, **show.whole(value, "value")}
+        """One value, whole, with its version; None if there is none."""
+        value = await self.value(group, key)
+        if value is None:
+            return None
+        return {"key": key, **show.whole(value, "value"), "version": _version(value)}
 
-    async def set(self, group: str, key: str, value: Payload) -> None:
-        """Write a value, without a time to live."""
-        await self._durable(self._store.apply((StateSet(group, key, value),)))
+    async def set(
+        self,
+        group: str,
+        key: str,
+        value: Payload,
+        *,
+        ttl_s: float | None = None,
+        version: str | None = None,
+    ) -> str:
+        """Write a value, which leaves after `ttl_s`; returns its version.
+
+        With `version` it replaces that version alone, or none at all where it is "none", and
+        raises Conflict otherwise.
+        """
+        expect = None
+        if version is not None:
+            found = await self.value(group, key)
+            if version != _version(found):
+                there = "has another value by now" if found is not None else "is not there"
+                if version == _NONE:
+                    there = "is there already"
+                raise Conflict(f'"{key}" of "{group}" {there}; it was left as it is')
+            expect = (found,)
+        until = None if ttl_s is None else now_ms() + int(ttl_s * 1000)
+        await self._durable(self._store.apply((StateSet(group, key, value, until, expect),)))
+        return _version(value)
 
     async def delete(self, group: str, key: str) -> bool:
         """Remove a value; whether there was one."""
@@ -53,7 +83,8 @@ class Browser:
         (count,) = await self._durable(self._store.apply((StateClear(group),)))
         return int(count)
 
-    async def _value(self, group: str, key: str) -> Payload | None:
+    async def value(self, group: str, key: str) -> Payload | None:
+        """One value as it is stored."""
         found: asyncio.Future[Payload | None] = asyncio.get_running_loop().create_future()
 
         def done(error: StepweaveError | None, value: Payload | None) -> None:
@@ -81,3 +112,10 @@ def _row(row: StateRow) -> dict[str, Any]:
     text = row.value[1][:1024]
     start = text.hex() if row.value[0] in ("bytes", "msgpack") else text.decode(errors="replace")
     return {**head, "start": start, **times}
+
+
+def _version(value: Payload | None) -> str:
+    """What tells one value from another."""
+    if value is None:
+        return _NONE
+    return hashlib.blake2b(value[1], digest_size=8, person=value[0].encode()).hexdigest()

@@ -39,9 +39,11 @@ class Letters:
         self._store = store
         self._redrive = redrive
 
-    async def list(self, limit: int, before: int | None = None) -> list[dict[str, Any]]:
+    async def list(
+        self, limit: int, before: int | None = None, step: str | None = None
+    ) -> list[dict[str, Any]]:
         """Dead letters, newest first, with the start of their data as text."""
-        found = await self._store.dead(limit, before)
+        found = await self._store.dead(limit, before, step)
         return [{**_head(letter), "data": show.start(letter.data, _PREVIEW)} for letter in found]
 
     async def show(self, id: int) -> dict[str, Any] | None:
