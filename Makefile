@@ -13,7 +13,7 @@ dev: ## set up everything, then run the pet store on http://localhost:5173
 	@$(bin)/stepweave dev examples/pet-store
 
 test: ## set up everything, then run every check and every test
-	@scripts/setup --all python node ruby examples
+	@scripts/setup --all python node ruby examples browser
 	$(bin)/ruff check .
 	$(bin)/ruff format --check .
 	$(bin)/mypy
@@ -52,5 +52,5 @@ soak: ## hurt it for a while and prove that nothing is lost; ARGS="--help"
 clean: ## remove all that was set up, built or cached
 	rm -rf .venv build dist runners/node/dist workbench/dist
 	rm -rf .mypy_cache .pytest_cache .ruff_cache .hypothesis
-	rm -rf runners/node/node_modules workbench/node_modules examples/*/node_modules examples/*/.stepweave
+	rm -rf runners/node/node_modules workbench/node_modules tests/streams/official/node_modules examples/*/node_modules examples/*/.stepweave
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -95,15 +95,16 @@ async def start(
     files: Mapping[str, str | bytes] | None = None,
     *,
     mode: Mode = "start",
+    port: int = 0,
     **environment: str,
 ) -> AsyncIterator[Running]:
-    """Write the files, open the project below `root` and serve it on a free port."""
+    """Write the files, open the project below `root` and serve it, on a free port or this one."""
     if files is not None:
         write(root, files)
     records: list[Record] = []
     project = Project.open(root, {"STEPWEAVE_SHUTDOWN_GRACE_S": "1", **environment})
     async with Orchestrator(project, mode, LogHub(_Keep(records))) as it:
-        listener = serving.bind("127.0.0.1", 0, search=False)
+        listener = serving.bind("127.0.0.1", port, search=False)
         ready = asyncio.Event()
         task = asyncio.create_task(it.serve(listener, lambda url: ready.set()))
         waiting = asyncio.create_task(ready.wait())

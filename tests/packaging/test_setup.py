@@ -186,6 +186,27 @@ def test_an_install_that_fails_stops_the_tests_only(machine: Machine) -> None:
     assert "no network" in said
 
 
+def test_a_browser_is_installed_for_root_and_asked_of_others(machine: Machine) -> None:
+    official = machine.checkout / "tests/streams/official"
+    official.mkdir(parents=True)
+    for name in ("package.json", "package-lock.json"):
+        (official / name).write_text("{}")
+    machine.has("node", GOOD_NODE)
+    machine.has("npm", NPM)
+    code, said = machine.setup("--all", "browser")
+    assert code == 0
+    assert said.endswith(
+        "setup: Chromium is not on PATH; on Debian: apt-get install chromium "
+        "(until then tests in a browser are left out)\n"
+    )
+    assert machine.setup("--all", "browser", ci=True)[0] == 1
+    machine.has("id", "echo 0")
+    machine.has("apt-get", APT.replace("ruby", "chromium"))
+    machine.links("cp")
+    assert machine.setup("browser")[0] == 0
+    assert machine.setup("browser", ci=True) == (0, "")
+
+
 def test_a_build_machine_needs_ruby(machine: Machine) -> None:
     code, said = machine.setup("--all", "ruby", ci=True)
     assert code == 1
@@ -195,5 +216,5 @@ def test_a_build_machine_needs_ruby(machine: Machine) -> None:
 def test_an_unknown_part_is_named(machine: Machine) -> None:
     assert machine.setup("perl") == (
         1,
-        'setup: there is no part "perl"; there are python, node, ruby and examples\n',
+        'setup: there is no part "perl"; there are python, node, ruby, examples and browser\n',
     )

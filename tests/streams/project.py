@@ -28,7 +28,19 @@ async def handler(req, context):
     return {"status": 200, "body": {}}
 """
 
-FILES = {"steps/board.stream.py": _BOARD, "steps/change.step.py": _CHANGE}
+_PAGE = """
+config = {"type": "api", "name": "Page", "method": "GET", "path": "/page"}
+
+
+async def handler(req, context):
+    return {"status": 200, "body": "<!doctype html><title>A page</title>"}
+"""
+
+FILES = {
+    "steps/board.stream.py": _BOARD,
+    "steps/change.step.py": _CHANGE,
+    "steps/page.step.py": _PAGE,
+}
 
 GUARDS = {
     "python": (

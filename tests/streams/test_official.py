@@ -1,0 +1,138 @@
+"""The official clients, unmodified, in Node and in a browser."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import shutil
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from stepweave import serving
+from tests.flows.harness import LIMIT_S, Running, start
+from tests.streams.client import change
+from tests.streams.project import FILES, GUARDS
+
+pytestmark = pytest.mark.anyio
+
+OFFICIAL = Path(__file__).with_name("official")
+NODE_CLIENTS = ["@motiadev/stream-client-node", "older-node"]
+AUTH = """
+export const streamAuth = {
+  contextSchema: { user: 'string' },
+  authenticate: async ({ headers }: any) => {
+    const user = (headers['sec-websocket-protocol'] ?? '').split(',')[1]?.trim()
+    return user ? { user } : null
+  },
+}
+"""
+
+
+def missing(what: str, cure: str) -> None:
+    """Skip where a developer has not got something; a build machine must have it."""
+    if os.environ.get("CI"):
+        pytest.fail(f"{what} is missing: {cure}")
+    pytest.skip(f"{what} is missing: {cure}")
+
+
+@pytest.fixture(scope="module")
+async def running(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Running]:
+    """A project with a guarded stream and who its users are."""
+    path, text = GUARDS["python"]
+    files = {**FILES, path: text, "motia.config.ts": AUTH}
+    async with start(tmp_path_factory.mktemp("official"), files) as it:
+        await change(it, ["set", "python", "ann", "a", {"text": "hers"}])
+        yield it
+
+
+@pytest.fixture(autouse=True)
+def packages() -> None:
+    """Everything here needs the packages."""
+    if not (OFFICIAL / "node_modules").is_dir():
+        missing("the official clients", "scripts/setup browser")
+
+
+def chromium() -> str:
+    """The browser."""
+    names = ("chromium", "chromium-browser", "google-chrome-stable", "google-chrome")
+    found = os.environ.get("CHROMIUM") or next(filter(None, map(shutil.which, names)), None)
+    if found is None:
+        missing("Chromium", "on Debian apt-get install chromium, or name one with CHROMIUM=…")
+    assert found is not None
+    return found
+
+
+async def run(*command: str) -> str:
+    """Run a script of the folder; its output, once it ended well."""
+    process = await asyncio.create_subprocess_exec(
+        "node",
+        *command,
+        cwd=OFFICIAL,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.STDOUT,
+    )
+    output, _ = await process.communicate()
+    assert process.returncode == 0, output.decode()
+    return output.decode()
+
+
+def base(running: Running) -> str:
+    return str(running.http.base_url).rstrip("/")
+
+
+@pytest.mark.parametrize("client", NODE_CLIENTS)
+async def test_the_node_client_sees_what_happens(running: Running, client: str) -> None:
+    await run("node.mjs", client, base(running), f"of {client}")
+
+
+async def test_the_node_client_is_let_in_by_its_token(running: Running) -> None:
+    await run("node.mjs", NODE_CLIENTS[0], base(running), "", "guarded")
+
+
+async def test_the_clients_for_browsers_and_react_see_what_happens(running: Running) -> None:
+    names = ("newest", "oldest", "newest hooks", "oldest hooks", "guarded")
+    output = await run("browser.mjs", chromium(), base(running), *names)
+    assert [line for line in output.splitlines() if line.startswith("passed")] == [
+        f"passed: {name}" for name in names
+    ]
+
+
+@pytest.mark.parametrize("client", NODE_CLIENTS)
+async def test_the_node_client_comes_back_after_a_restart(tmp_path: Path, client: str) -> None:
+    probe = serving.bind("127.0.0.1", 0, search=False)
+    port = probe.getsockname()[1]
+    probe.close()
+    async with start(tmp_path, FILES, port=port) as it:
+        await change(it, ["set", "board", "g", "a", {"n": 1}])
+        script = [str(OFFICIAL / "reconnect.mjs"), client, f"ws://127.0.0.1:{port}", "g"]
+        process = await asyncio.create_subprocess_exec(
+            "node", *script, stdout=asyncio.subprocess.PIPE
+        )
+        await states(process, 1)
+    try:
+        async with start(tmp_path, FILES, port=port) as it:
+            await change(it, ["set", "board", "g", "a", {"n": 2}])
+            await states(process, 2)
+            await change(it, ["set", "board", "g", "a", {"n": 3}])
+            await states(process, 3)
+    finally:
+        process.kill()
+        await process.wait()
+
+
+async def states(process: asyncio.subprocess.Process, n: int) -> None:
+    """Read until both the group and the item are at a number."""
+    seen: dict[str, Any] = {}
+    wanted = {"id": "a", "n": n}
+    assert process.stdout is not None
+    async with asyncio.timeout(LIMIT_S):
+        while seen != {"group": [wanted], "item": wanted}:
+            what, state = json.loads(await process.stdout.readline())
+            if state:
+                items = state if isinstance(state, list) else [state]
+                clean = [{key: item[key] for key in ("id", "n")} for item in items]
+                seen[what] = clean if what == "group" else clean[0]
