@@ -265,8 +265,11 @@ declare module '@motia/core' {
     deadline: Date | undefined
     /** Milliseconds until then, 0 when it has passed, Infinity without a deadline. */
     remainingMs(): number
-    /** Withdraws an event by the id that `emit` gave; how many deliveries will not run now. */
-    cancelEvent(id: string): Promise<number>
+    /**
+     * Withdraws an event by the id that `emit` gave; how many deliveries will not run now. In an
+     * atomic step that is not known before its end: null.
+     */
+    cancelEvent(id: string): Promise<number | null>
   }
 
   export interface AnyEvent {

@@ -29,6 +29,7 @@ from tests.unit.engine_kit import FakeRunners, Spans, step
 
 METHODS = (
     "emit",
+    "event.cancel",
     *(f"state.{name}" for name in ("get", "set", "delete", "list", "clear", "update", "groups")),
     *(f"stream.{name}" for name in ("get", "set", "update", "delete", "list", "send")),
 )
@@ -59,9 +60,22 @@ OPS = st.lists(
     max_size=3,
 )
 FIELDS: dict[str, st.SearchStrategy[Any]] = {
-    **{name: st.one_of(NAMES, ODD) for name in ("topic", "group", "key", "stream", "id")},
+    **{name: st.one_of(NAMES, ODD) for name in ("topic", "group", "key", "stream", "id", "after")},
     **{name: st.one_of(PAYLOADS, ODD) for name in ("data", "value", "expect", "fields")},
-    **{name: ODD for name in ("delay_ms", "at", "ttl_ms", "message", "level", "source", "dropped")},
+    **{
+        name: ODD
+        for name in (
+            "delay_ms",
+            "at",
+            "priority",
+            "limit",
+            "ttl_ms",
+            "message",
+            "level",
+            "source",
+            "dropped",
+        )
+    },
     "ops": st.one_of(OPS, ODD),
     "event": st.one_of(
         ODD, st.fixed_dictionaries({"type": st.one_of(NAMES, ODD)}, optional={"data": PAYLOADS})

@@ -54,6 +54,7 @@ FROM_RUNNER: Final = (
     "stream.delete",
     "stream.list",
     "stream.send",
+    "event.cancel",
     LOG,
 )
 BOTH_WAYS: Final = (PING, CANCEL)

@@ -26,6 +26,7 @@ _LATEST_MS = 253_402_300_800_000
 
 
 _MOST = 2**53 - 1
+_HIGHEST_PRIORITY = 1000
 
 
 class Emitter(Protocol):
@@ -41,7 +42,9 @@ class Emitter(Protocol):
         group: str | None,
         due_at: int | None,
         done: Done,
+        priority: int | None,
     ) -> None: ...
+    def cancel(self, call: Call, event: str, done: Done) -> None: ...
 
 
 class StateService(Protocol):
@@ -135,6 +138,7 @@ class Context:
         """Handlers by method for one child, whose open invokes are `calls`."""
         table = {
             "emit": self._emit,
+            "event.cancel": self._event_cancel,
             "state.get": self._state_get,
             "state.set": self._state_set,
             "state.delete": self._state_delete,
@@ -189,7 +193,11 @@ class Context:
             group=_optional_text(params, "group"),
             due_at=at,
             done=lambda error, event: done(error, None if error else {"event": event}),
+            priority=_whole(params, "priority", -_HIGHEST_PRIORITY, _HIGHEST_PRIORITY),
         )
+
+    def _event_cancel(self, call: Call, params: Mapping[str, Any], done: Done) -> None:
+        self._bus.cancel(call, _text(params, "event"), done)
 
     def _state_get(self, call: Call, params: Mapping[str, Any], done: Done) -> None:
         self._state.get(call, _text(params, "group"), _text(params, "key"), done)

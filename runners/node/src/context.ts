@@ -57,7 +57,7 @@ export class Context {
   }
 
   /** Withdraws an event that was emitted; resolves with how many deliveries will not run now. */
-  async cancelEvent(id: string): Promise<number> {
+  async cancelEvent(id: string): Promise<number | null> {
     return cancelEvent(Context.scopeOf(this, 'cancelEvent'), id)
   }
 

@@ -59,13 +59,14 @@ export async function emit(scope: Scope, event: EmittedEvent): Promise<string> {
 
 /**
  * Withdraws an event, given by the id that `emit` resolved with; resolves with how many of its
- * deliveries will not run now. Those that have run or run just now are not among them.
+ * deliveries will not run now. Those that have run or run just now are not among them. In an atomic
+ * step that is not known before its end, and null.
  */
-export async function cancelEvent(scope: Scope, id: string): Promise<number> {
+export async function cancelEvent(scope: Scope, id: string): Promise<number | null> {
   if (typeof id !== 'string') {
     throw new TypeError(`cancelEvent needs the id that emit gave, but got ${describe(id)}`)
   }
-  return (await scope.call('event.cancel', { scope: 0, event: id })) as number
+  return (await scope.call('event.cancel', { scope: 0, event: id })) as number | null
 }
 
 function addOptions(scope: Scope, params: Params, event: EmittedEvent): void {

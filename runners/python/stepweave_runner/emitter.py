@@ -53,7 +53,7 @@ def cancel_event(scope: Scope, id: str) -> Any:
     """Withdraw an event, given by the id that emit gave.
 
     Gives how many of its deliveries will not run now. Those that have run or run just now are
-    not among them.
+    not among them. In an atomic step that is not known before its end, and None.
     """
     if not isinstance(id, str):
         raise TypeError(f"cancel_event needs the id that emit gave, but got {id!r:.80}")

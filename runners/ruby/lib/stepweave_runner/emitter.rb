@@ -43,7 +43,8 @@ module StepweaveRunner
     alias_method :[], :call
 
     # Withdraws an event, given by the id that `call` returned, and returns how many of its deliveries
-    # will not run now. Those that have run or run just now are not among them.
+    # will not run now. Those that have run or run just now are not among them. In an atomic step that is
+    # not known before its end, and nil.
     def cancel(id)
       raise TypeError, "cancel_event needs the id that emit gave, but got #{id.inspect}" unless id.is_a?(String)
 
