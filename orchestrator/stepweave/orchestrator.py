@@ -175,13 +175,19 @@ class Orchestrator:
         self, listener: socket.socket, on_ready: Callable[[str], None] = lambda url: None
     ) -> None:
         """Answer requests on a bound socket until `stop`; then finish what runs."""
-        grace_s = self.project.settings.shutdown.grace_s
-        server = serving.make(self.app, sockets=self.live.sockets.link, grace_s=grace_s)
+        settings = self.project.settings
+        server = serving.make(
+            self.app,
+            settings.server,
+            self.project.root,
+            sockets=self.live.sockets.link,
+            grace_s=settings.shutdown.grace_s,
+        )
         serving_task = self._loop.create_task(server.serve(sockets=[listener]))
         try:
             await self.live.auth.load()
             await self.work()
-            on_ready(serving.url_of(listener))
+            on_ready(serving.url_of(listener, secure=server.config.is_ssl))
             stopped = self._loop.create_task(self._stopping.wait())
             await asyncio.wait((serving_task, stopped), return_when=asyncio.FIRST_COMPLETED)
             stopped.cancel()

@@ -112,6 +112,23 @@ async def test_an_upgrade_that_is_not_known_is_left_out(running: Running) -> Non
             assert (await wire.answer()).json()["step"] == "pet"
 
 
+@pytest.mark.parametrize("upgrade", ["h2c", "foo/2, bar", "WebSocket2"])
+async def test_what_follows_an_upgrade_that_is_not_known_is_answered(
+    running: Running, upgrade: str
+) -> None:
+    head = (("connection", "Upgrade"), ("upgrade", upgrade))
+    data = request("GET", "/pets/1", *head)
+    data += request("POST", "/python/echo/2", *head, JSON, body=b'{"a":1}')
+    data += request("GET", "/pets/3") * 2 + request("GET", "/pets/4", *head)
+    async with connect(running) as wire:
+        await wire.send(data)
+        ids = [(await wire.answer()).json()["params"]["id"] for _ in range(5)]
+        await wire.send(request("GET", "/pets/5"))
+        ids.append((await wire.answer()).json()["params"]["id"])
+
+    assert ids == ["1", "2", "3", "3", "4", "5"]
+
+
 async def test_a_websocket_at_a_path_of_our_own_is_refused(running: Running) -> None:
     head = (
         ("connection", "Upgrade"),

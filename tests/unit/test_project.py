@@ -199,7 +199,7 @@ def test_an_empty_string_stands_for_none(tmp_path: Path) -> None:
         ("port = 1", r'stepweave\.toml: there is no section "port"'),
         ("[sever]\nport = 1", r'there is no section "sever"; did you mean "server"\?'),
         ("[server]\nprot = 1", r'\[server\] has no setting "prot"; did you mean "port"\?'),
-        ("[server]\nzzz = 1", r'has no setting "zzz"; it may be host, hosts, max_body'),
+        ("[storage]\nzzz = 1", r'has no setting "zzz"; it may be durability, path'),
         ("server = 1", r"server must be a section, such as \[server\]"),
         ("runners = 1", "runners must be a section"),
         ("[runners]\npython = 1", r"runners\.python must be a section, such as \[runners"),

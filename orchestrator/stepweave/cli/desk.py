@@ -9,7 +9,9 @@ import asyncio
 import contextlib
 import http.client
 import json
+import ssl
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 from typing import Any, Protocol
 from urllib.parse import quote, unquote, urlencode, urlsplit
 
@@ -83,7 +85,7 @@ def open_desk(folder: str | None) -> Iterator[Desk]:
     project = options.open_project(folder)
     server = presence.find(project.storage)
     if server is not None:
-        remote = _Remote(server.url, project.settings.server.token)
+        remote = _Remote(server.url, project.settings.server.token, _certificate(project))
         if remote.answers():
             yield Desk(remote, running=True)
             return
@@ -100,6 +102,22 @@ def dump(value: Any) -> str:
     return json.dumps(value, indent=2, ensure_ascii=False) + "\n"
 
 
+def _certificate(project: Project) -> Path | None:
+    name = project.settings.server.tls_cert
+    return None if name is None else project.root / name
+
+
+def _trusting(certificate: Path | None) -> ssl.SSLContext:
+    """Trust in the project's own certificate, whatever name and issuer it has."""
+    try:
+        context = ssl.create_default_context(cafile=certificate)
+    except OSError as error:
+        raise UsageError(f"[server] tls_cert {certificate} cannot be read: {error}") from error
+    context.check_hostname = False
+    context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN
+    return context
+
+
 def _quoted(name: str) -> str:
     return quote(name, safe="", errors=_BYTES)
 
@@ -107,15 +125,21 @@ def _quoted(name: str) -> str:
 class _Remote:
     """Over HTTP, to a server of this machine."""
 
-    def __init__(self, url: str, token: str | None) -> None:
+    def __init__(self, url: str, token: str | None, certificate: Path | None) -> None:
         self._url = url
         self._token = token
         parts = urlsplit(url)
         self._address = (parts.hostname or "localhost", parts.port or 80)
+        self._context = _trusting(certificate) if parts.scheme == "https" else None
+
+    def _connection(self) -> http.client.HTTPConnection:
+        if self._context is None:
+            return http.client.HTTPConnection(*self._address)
+        return http.client.HTTPSConnection(*self._address, context=self._context)
 
     def answers(self) -> bool:
         """Whether anyone listens: a process may have got the number of one that is gone."""
-        connection = http.client.HTTPConnection(*self._address)
+        connection = self._connection()
         try:
             connection.connect()
         except OSError:
@@ -130,7 +154,7 @@ class _Remote:
         if self._token is not None:
             headers["authorization"] = f"Bearer {self._token}"
         target = f"{path}?{query}" if query else path
-        connection = http.client.HTTPConnection(*self._address)
+        connection = self._connection()
         try:
             connection.request(method, target, body or None, headers)
             answer = connection.getresponse()

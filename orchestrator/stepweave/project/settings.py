@@ -39,7 +39,8 @@ class Server:
     """`[server]`: where to listen and what to accept. `max_body` is in bytes.
 
     `hosts` are names besides this machine's own under which the workbench may be reached.
-    `token` opens the internal API under `start`, to those who send it.
+    `token` opens the internal API under `start`, to those who send it. `tls_cert` and `tls_key`
+    are PEM files, relative to the project. `body_timeout_s` grows by a second per kilobyte.
     """
 
     host: str = _setting("127.0.0.1", values.text)
@@ -48,6 +49,16 @@ class Server:
     request_timeout_s: float = _setting(60.0, values.seconds(0.001))
     hosts: tuple[str, ...] = _setting((), values.texts)
     token: str | None = _setting(None, values.optional(values.text))
+    tls_cert: str | None = _setting(None, values.optional(values.text))
+    tls_key: str | None = _setting(None, values.optional(values.text))
+    trusted_proxies: tuple[str, ...] = _setting((), values.texts)
+    max_header: int = _setting(64 << 10, values.size(1024))
+    max_connections: int = _setting(10_000, values.integer(1))
+    keep_alive_s: float = _setting(65.0, values.seconds(0.0))
+    header_timeout_s: float = _setting(30.0, values.seconds(0.001))
+    body_timeout_s: float = _setting(60.0, values.seconds(0.001))
+    send_timeout_s: float = _setting(60.0, values.seconds(0.001))
+    backlog: int = _setting(2048, values.integer(1, 65535))
 
 
 @dataclass(frozen=True, slots=True)

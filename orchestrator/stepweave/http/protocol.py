@@ -1,0 +1,276 @@
+"""The httptools protocol, hardened: bounded heads, trailers and waits, and refusals in one form.
+
+A request that comes in one piece meets none of the timers here.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+from typing import Any, cast
+
+import httptools
+from uvicorn.config import Config
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
+from uvicorn.server import ServerState
+
+from stepweave.http.cork import Corked
+from stepweave.http.response import error_reply
+from stepweave.trace import new_trace_id
+
+__all__ = ["Limits", "Protocol"]
+
+_IDLE, _HEAD, _BODY = range(3)
+"""What comes next: a request, the rest of its head, the rest of its body."""
+
+_MOST_IGNORED = 64 << 20
+"""Bytes of a refused body that are read, so that its client gets to see the refusal."""
+
+_NO_HTTP = "this is no HTTP request that can be read"
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What one connection may cost, and how many there may be. Sizes are in bytes.
+
+    `body_timeout_s` grows by a second with each kilobyte that came. `send_timeout_s` is how long
+    a client may read nothing of its answer.
+    """
+
+    max_header: int = 64 << 10
+    max_connections: int = 10_000
+    header_timeout_s: float = 30.0
+    body_timeout_s: float = 60.0
+    send_timeout_s: float = 60.0
+
+
+class _Refused(Exception):
+    """Raised out of a parser callback: the request cannot be taken."""
+
+    def __init__(self, status: int, text: str) -> None:
+        super().__init__(text)
+        self.status = status
+
+
+class Protocol(HttpToolsProtocol):
+    """One connection; `limits` are the same for all."""
+
+    def __init__(
+        self,
+        limits: Limits,
+        config: Config,
+        server_state: ServerState,
+        app_state: dict[str, Any],
+        _loop: asyncio.AbstractEventLoop | None = None,
+    ) -> None:
+        super().__init__(config, server_state, app_state, _loop)
+        self._limits = limits
+        self._phase = _IDLE
+        self._timer: asyncio.TimerHandle | None = None
+        self._send_timer: asyncio.TimerHandle | None = None
+        self._began_at = 0.0
+        self._head_size = 0
+        self._unfinished = -1
+        self._received = 0
+
+    # --- the connection
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Take a new connection, or turn it away if there are too many."""
+        corked = Corked(cast(asyncio.Transport, transport), self.loop)
+        super().connection_made(cast(asyncio.Transport, corked))
+        if len(self.connections) > self._limits.max_connections:
+            self._refuse(503, "there are too many connections; try again in a moment")
+            return
+        self._wait(self._limits.header_timeout_s)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Forget the connection."""
+        self._stop_waiting()
+        self._reads_again()
+        super().connection_lost(exc)
+
+    def pause_writing(self) -> None:
+        """The client reads slower than we write."""
+        super().pause_writing()
+        left = self.transport.get_write_buffer_size()
+        self._send_timer = self.loop.call_later(
+            self._limits.send_timeout_s, self._not_reading, left
+        )
+
+    def resume_writing(self) -> None:
+        """The client reads again."""
+        self._reads_again()
+        super().resume_writing()
+
+    def timeout_keep_alive_handler(self) -> None:
+        """Close a connection that is not used; what nobody reads need not be sent first."""
+        if self.transport.get_write_buffer_size():
+            self.transport.abort()
+        super().timeout_keep_alive_handler()
+
+    def handle_websocket_upgrade(self) -> None:
+        """Hand the connection over; its waits are no longer ours."""
+        self._stop_waiting()
+        super().handle_websocket_upgrade()
+
+    # --- reading
+
+    def data_received(self, data: bytes) -> None:
+        """Read what came; several requests may begin and end in it."""
+        self._unset_keepalive_if_required()
+        try:
+            self.parser.feed_data(data)
+        except httptools.HttpParserUpgrade as upgrade:
+            if self._should_upgrade():
+                self.handle_websocket_upgrade()
+                return
+            # A client may offer what we do not speak; its request is answered in HTTP/1.1, and
+            # what follows it is the next one.
+            rest = data[upgrade.args[0] :]
+            if rest:
+                self.data_received(rest)
+                return
+        except httptools.HttpParserError as error:
+            cause = error.__context__
+            if isinstance(cause, _Refused):
+                self._refuse(cause.status, str(cause))
+            else:
+                self._refuse(400, _NO_HTTP)
+            return
+        if self._phase == _IDLE:
+            if self._timer is None and (self.cycle is None or self.cycle.response_complete):
+                self._wait(self._limits.header_timeout_s)
+        elif self._phase == _HEAD:
+            self._unfinished = 0 if self._unfinished < 0 else self._unfinished + len(data)
+            if self._unfinished > self._limits.max_header:
+                self._refuse(431, self._too_long())
+            elif self._timer is None:
+                self._wait(self._limits.header_timeout_s)
+        elif self._timer is None:
+            self._wait(self._limits.body_timeout_s)
+
+    def on_message_begin(self) -> None:
+        """The first byte of a request."""
+        if self._timer is not None:
+            self._stop_waiting()
+        self._phase = _HEAD
+        self._head_size = 0
+        self._unfinished = -1
+        super().on_message_begin()
+
+    def on_url(self, url: bytes) -> None:
+        """A part of the request's target."""
+        self._count(len(url))
+        self.url += url
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        """A header; one after a chunked body is counted and left out."""
+        self._count(len(name) + len(value) + 4)
+        if self._phase != _HEAD:
+            return
+        name = name.lower()
+        if name == b"expect" and value.lower() == b"100-continue":
+            self.expect_100_continue = True
+        self.headers.append((name, value))
+
+    def on_headers_complete(self) -> None:
+        """The head is there: the application begins."""
+        if self._timer is not None:
+            self._stop_waiting()
+        self._phase = _BODY
+        self._received = 0
+        super().on_headers_complete()
+
+    def on_body(self, body: bytes) -> None:
+        """A part of the body, which nobody may want any more."""
+        self._received += len(body)
+        cycle = self.cycle
+        if cycle is not None and cycle.response_complete and self._received > _MOST_IGNORED:
+            self.transport.close()
+        super().on_body(body)
+
+    def on_message_complete(self) -> None:
+        """The request is there as a whole."""
+        if self._timer is not None:
+            self._stop_waiting()
+        self._phase = _IDLE
+        super().on_message_complete()
+
+    def _count(self, size: int) -> None:
+        self._head_size += size
+        if self._head_size > self._limits.max_header:
+            raise _Refused(431, self._too_long())
+
+    def _too_long(self) -> str:
+        return f"the headers are over the limit of {self._limits.max_header} bytes"
+
+    # --- waiting
+
+    def _wait(self, timeout_s: float) -> None:
+        self._began_at = self.loop.time()
+        self._timer = self.loop.call_later(timeout_s, self._late)
+
+    def _stop_waiting(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+    def _late(self) -> None:
+        """The client took too long, unless it was us who did not read."""
+        self._timer = None
+        if self.transport.is_closing():
+            return
+        limits = self._limits
+        if self._phase == _BODY:
+            allowed = limits.body_timeout_s
+            if not self.cycle.response_complete:
+                allowed += self._received / 1024
+            left = self._began_at + allowed - self.loop.time()
+            if self.flow.read_paused or left > 0:
+                again = limits.body_timeout_s if self.flow.read_paused else left
+                self._timer = self.loop.call_later(again, self._late)
+            else:
+                self._refuse(408, "the body came too slowly")
+        elif self.cycle is not None and not self.cycle.response_complete:
+            self._timer = self.loop.call_later(limits.header_timeout_s, self._late)
+        elif self._phase == _HEAD:
+            self._refuse(408, f"the headers took more than {limits.header_timeout_s:g} s")
+        else:
+            self.transport.close()
+
+    def _not_reading(self, left: int) -> None:
+        """The client has read nothing, or only a part, for as long as it may."""
+        now = self.transport.get_write_buffer_size()
+        if now >= left:
+            self.transport.abort()
+            return
+        self._send_timer = self.loop.call_later(self._limits.send_timeout_s, self._not_reading, now)
+
+    def _reads_again(self) -> None:
+        if self._send_timer is not None:
+            self._send_timer.cancel()
+            self._send_timer = None
+
+    # --- refusing
+
+    def send_400_response(self, msg: str) -> None:
+        """Refuse what is not HTTP."""
+        self._refuse(400, _NO_HTTP)
+
+    def _refuse(self, status: int, text: str) -> None:
+        """Answer and hang up; only hang up where an answer was begun or an earlier one is due."""
+        cycle = self.cycle
+        if cycle is None or self._phase != _BODY:
+            free = cycle is None or cycle.response_complete
+        else:
+            free = not cycle.response_started and not self.pipeline
+        if free and not self.transport.is_closing():
+            reply = error_reply(status, text)
+            trace = (b"x-trace-id", new_trace_id().encode())
+            head = (*self.server_state.default_headers, *reply.head, trace)
+            lines = b"".join(b"%b: %b\r\n" % line for line in head)
+            close = b"connection: close\r\n\r\n"
+            self.transport.write(STATUS_LINE[status] + lines + close + reply.body)
+        self._stop_waiting()
+        self.transport.close()
