@@ -352,9 +352,9 @@ async def test_an_edit_of_the_config_lets_a_held_group_go_on(start: Start) -> No
 # --- cancel
 
 
-async def cancel(rig: Rig, shown: str) -> int:
+async def cancel(rig: Rig, shown: str, step: str | None = None) -> int:
     answer: asyncio.Future[int] = asyncio.get_running_loop().create_future()
-    rig.bus.cancel_event(ids.read(shown), lambda error, count: answer.set_result(count))
+    rig.bus.cancel_event(ids.read(shown), lambda error, count: answer.set_result(count), step)
     return await answer
 
 
@@ -380,6 +380,21 @@ async def test_waiting_delayed_and_retried_deliveries_are_cancelled_but_not_runn
     assert rig.seen("A") == ["running"]
     assert rig.seen("B") == []
     assert rig.store.events([ids.read(each) for each in (running, waiting, delayed)]) == []
+
+
+async def test_the_delivery_to_one_step_is_cancelled_alone(start: Start) -> None:
+    rig = start(step("A", concurrency=1), step("B", concurrency=1))
+    gates = [Gate(rig, "A"), Gate(rig, "B")]
+    shown = [await rig.publish(data=n) for n in range(2)]
+    await until(lambda: all(gate.open for gate in gates))
+    assert await cancel(rig, shown[1], "A") == 1
+    assert await cancel(rig, shown[1], "C") == 0
+    for gate in gates:
+        gate.end()
+    await until(lambda: gates[1].open)
+    gates[1].end()
+    await rig.settled()
+    assert (rig.seen("A"), rig.seen("B")) == ([0], [0, 1])
 
 
 async def test_a_cancelled_event_makes_way_for_its_group(start: Start) -> None:

@@ -433,7 +433,7 @@ async def test_deliveries_that_do_not_run_are_cancelled(store: SqliteStore) -> N
     await store.apply((event(1, "A", "B", "C"), event(2, "A")))
     assert sorted((await store.apply((Cancel(1, ("B",)),)))[0]) == ["A", "C"]
     assert [(row.event, row.subscription) for row in store.waiting()] == [(1, "B"), (2, "A")]
-    assert await store.apply((Cancel(2), Cancel(9))) == [["A"], []]
+    assert await store.apply((Cancel(1, (), "A"), Cancel(2), Cancel(9))) == [[], ["A"], []]
     assert store.events([1, 2])[0].id == 1
     assert len(store.events([1, 2])) == 1
 

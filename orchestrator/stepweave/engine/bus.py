@@ -234,9 +234,10 @@ class Bus:
 
         self._store.submit((Discard(dead),), committed)
 
-    def cancel_event(self, event: int, done: Done) -> None:
-        """Take away the deliveries of an event that have not begun; `done` gets how many."""
-        self._dispatcher.cancel(event, done)
+    def cancel_event(self, event: int, done: Done, step: str | None = None) -> None:
+        """Take away the deliveries of an event that have not begun, or that to one step; `done`
+        gets how many."""
+        self._dispatcher.cancel(event, done, step)
 
     def cancel(self, call: Call, event: str, done: Done) -> None:
         """Cancel an event in the name of a running handler, by the id that `emit` gave.

@@ -43,7 +43,7 @@ class Cancelled:
         """The store is asked to take away an event's deliveries, but for those that run."""
         case = self._cases.setdefault(event, _Case())
         case.asked += 1
-        case.running = frozenset(running)
+        case.running = frozenset(running) if case.asked == 1 else case.running & set(running)
 
     def end(self, event: int, gone: Iterable[str]) -> list[tuple[Subscription, Delivery]]:
         """The store has answered; returns the deliveries whose turn came meanwhile."""

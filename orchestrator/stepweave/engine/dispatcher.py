@@ -147,8 +147,9 @@ class Dispatcher:
         if subscription is not None and subscription.fifo:
             subscription.advance(group)
 
-    def cancel(self, event: int, done: Done) -> None:
-        """Take away the deliveries of an event that have not begun; `done` gets how many."""
+    def cancel(self, event: int, done: Done, step: str | None = None) -> None:
+        """Take away the deliveries of an event that have not begun, or that to one step; `done`
+        gets how many."""
         running = self.running_steps(event)
         self._cancelled.begin(event, running)
 
@@ -165,7 +166,7 @@ class Dispatcher:
             self._take_away(event, results[0])
             done(None, len(results[0]))
 
-        self._store.submit((Cancel(event, running),), committed)
+        self._store.submit((Cancel(event, running, step),), committed)
 
     def taken(self, event: int, names: list[str]) -> None:
         """Deliveries of an event were taken away from the store, as by `cancel`."""

@@ -70,9 +70,9 @@ def _put_event(connection: sqlite3.Connection, op: PutEvent) -> int | None:
 def _cancel(connection: sqlite3.Connection, op: Cancel) -> list[str]:
     keep = ",".join("?" * len(op.running))
     rows = connection.execute(
-        f"DELETE FROM deliveries WHERE event=? AND subscription NOT IN ({keep})"
-        " RETURNING subscription",
-        (op.event, *op.running),
+        "DELETE FROM deliveries WHERE event=?1 AND (?2 IS NULL OR subscription=?2)"
+        f" AND subscription NOT IN ({keep}) RETURNING subscription",
+        (op.event, op.only, *op.running),
     ).fetchall()
     plain.drop_event(connection, op.event)
     return [name for (name,) in rows]

@@ -70,11 +70,13 @@ class Settle(NamedTuple):
 class Cancel(NamedTuple):
     """Deliveries of an event that are not to run, all but those of `running` subscriptions.
 
-    Result: the names of the subscriptions whose deliveries were taken away.
+    With `only` it is that of one subscription. Result: the names of the subscriptions whose
+    deliveries were taken away.
     """
 
     event: int
     running: tuple[str, ...] = ()
+    only: str | None = None
 
 
 class Retry(NamedTuple):
