@@ -23,6 +23,7 @@ __all__ = [
     "cron",
     "dead",
     "events",
+    "expire",
     "forget_dead",
     "held",
     "letter",
@@ -40,6 +41,7 @@ _LETTER = (
 )
 _EVENT = "SELECT id, topic, format, body, trace, source, at, grp FROM events"
 _PREVIEW = 4096
+_SOME = 500
 _ALIVE = "(expires_at IS NULL OR expires_at>?)"
 
 
@@ -117,6 +119,23 @@ def behind(connection: sqlite3.Connection, step: str, group: str) -> int:
         "SELECT count(*) FROM deliveries WHERE subscription=? AND grp=?", (step, group)
     ).fetchone()
     return int(count)
+
+
+def expire(connection: sqlite3.Connection, now: int, starts_before: int) -> bool:
+    """Remove some of what is over at `now`; whether there may be more of it."""
+    keys = connection.execute(
+        "SELECT grp, key FROM state WHERE expires_at<=? LIMIT ?", (now, _SOME)
+    ).fetchall()
+    connection.executemany("DELETE FROM state WHERE grp=? AND key=?", keys)
+    ids = connection.execute(
+        "SELECT topic, key FROM event_keys WHERE expires_at<=? LIMIT ?", (now, _SOME)
+    ).fetchall()
+    connection.executemany("DELETE FROM event_keys WHERE topic=? AND key=?", ids)
+    starts = connection.execute(
+        "DELETE FROM starts WHERE rowid IN (SELECT rowid FROM starts WHERE at<? LIMIT ?)",
+        (starts_before, _SOME),
+    ).rowcount
+    return _SOME in (len(keys), len(ids), starts)
 
 
 def dead(

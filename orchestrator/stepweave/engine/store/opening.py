@@ -42,8 +42,8 @@ def claim(folder: Path) -> int:
     return descriptor
 
 
-def connect(path: Path, *, synced: bool) -> sqlite3.Connection:
-    """Open the file, making it if there is none; `synced` makes each commit sync.
+def connect(path: Path) -> sqlite3.Connection:
+    """Open the file, making it if there is none.
 
     Raises StoreFailed for a file that is damaged, cannot be written or is of a newer Stepweave.
     """
@@ -54,8 +54,10 @@ def connect(path: Path, *, synced: bool) -> sqlite3.Connection:
         )
         with _closed_on_error(connection):
             connection.execute("PRAGMA journal_mode=WAL")
-            connection.execute(f"PRAGMA synchronous={'FULL' if synced else 'NORMAL'}")
-            connection.execute("PRAGMA wal_autocheckpoint=4000")
+            connection.execute("PRAGMA synchronous=NORMAL")
+            connection.execute("PRAGMA secure_delete=OFF")
+            # Others see to it long before (checkpoints), unless they cannot keep up.
+            connection.execute("PRAGMA wal_autocheckpoint=20000")
             connection.execute("PRAGMA journal_size_limit=67108864")
             connection.execute("PRAGMA busy_timeout=5000")
             connection.execute("PRAGMA cache_size=-16384")

@@ -14,13 +14,15 @@ from stepweave.engine.store.operations import (
     Start,
     StateSet,
 )
+from stepweave.engine.store.rows import Rows
 
 __all__ = ["Plain", "drop_event", "is_plain", "put_event", "set_state"]
 
-_PUT_EVENT = "INSERT INTO events VALUES (?,?,?,?,?,?,?,?)"
-_PUT_DELIVERY = "INSERT INTO deliveries VALUES (?,?,1,?,?,NULL,?,?)"
+_PUT_EVENT = Rows("INSERT INTO events VALUES ", "(?,?,?,?,?,?,?,?)")
+_PUT_DELIVERY = Rows("INSERT INTO deliveries VALUES ", "(?,?,1,?,?,NULL,?,?)")
 _DROP_DELIVERY = "DELETE FROM deliveries WHERE event=? AND subscription=?"
-_DROP_EVENT = "DELETE FROM events WHERE id=?"
+_DROP_DELIVERIES = Rows("DELETE FROM deliveries WHERE event IN (", "?", ")")
+_DROP_EVENT = Rows("DELETE FROM events WHERE id IN (", "?", ")")
 _DROP_LAST = (
     "DELETE FROM events WHERE id=? AND NOT EXISTS (SELECT 1 FROM deliveries WHERE event=id)"
 )
@@ -41,10 +43,11 @@ _BURY = (
     " FROM events e JOIN deliveries ON event=id WHERE id=? AND subscription=?"
 )
 _START = "INSERT INTO starts VALUES (?,?,?)"
-_SET_STATE = (
-    "INSERT INTO state VALUES (?,?,?,?,?,?) ON CONFLICT (grp, key) DO UPDATE SET"
-    " format=excluded.format, value=excluded.value, updated_at=excluded.updated_at,"
-    " expires_at=excluded.expires_at"
+_SET_STATE = Rows(
+    "INSERT INTO state VALUES ",
+    "(?,?,?,?,?,?)",
+    " ON CONFLICT (grp, key) DO UPDATE SET format=excluded.format, value=excluded.value,"
+    " updated_at=excluded.updated_at, expires_at=excluded.expires_at",
 )
 
 
@@ -59,7 +62,7 @@ def is_plain(op: Operation) -> bool:
 
 
 class Plain:
-    """Collects plain operations and writes each kind with one statement.
+    """Collects plain operations and writes each kind with as few statements as it can.
 
     Kinds are written in the order events, retries, burials, settlements, the rest: within one
     transaction the order between kinds cannot be seen, and an event always comes before what
@@ -72,6 +75,7 @@ class Plain:
         "_events",
         "_gone",
         "_perhaps_gone",
+        "_rare",
         "_retries",
         "_settled",
         "_starts",
@@ -79,6 +83,7 @@ class Plain:
     )
 
     def __init__(self) -> None:
+        self._rare = False
         self._events: list[tuple[Any, ...]] = []
         self._deliveries: list[tuple[Any, ...]] = []
         self._retries: list[tuple[Any, ...]] = []
@@ -100,46 +105,69 @@ class Plain:
         elif isinstance(op, StateSet):
             self._state.append(_state_row(op, now))
         elif isinstance(op, Retry):
+            self._rare = True
             self._retries.append((op.attempt, op.due_at, op.error, op.event, op.subscription))
         elif isinstance(op, Bury):
+            self._rare = True
             self._buries.append(
                 (op.attempts, op.reason, op.error, op.at, op.holds, op.event, op.subscription)
             )
             self._settle(op)
         elif isinstance(op, Start):
+            self._rare = True
             self._starts.append(op)
 
     def flush(self, connection: sqlite3.Connection) -> None:
         """Write what was collected."""
-        batches: tuple[tuple[str, list[Any]], ...] = (
+        for rows, collected in (
             (_PUT_EVENT, self._events),
             (_PUT_DELIVERY, self._deliveries),
+        ):
+            if collected:
+                rows.run(connection, collected)
+                collected.clear()
+        if self._rare:
+            self._flush_rare(connection)
+        # An event that is over has no other delivery: its id finds the last one.
+        for rows, collected in (
+            (_DROP_DELIVERIES, self._gone),
+            (_DROP_EVENT, self._gone),
+            (_SET_STATE, self._state),
+        ):
+            if collected:
+                rows.run(connection, collected)
+        self._gone.clear()
+        self._state.clear()
+
+    def _flush_rare(self, connection: sqlite3.Connection) -> None:
+        statements: tuple[tuple[str, list[Any]], ...] = (
             (_RETRY, self._retries),
             (_BURY, self._buries),
             (_DROP_DELIVERY, self._settled),
-            (_DROP_EVENT, self._gone),
             (_DROP_LAST, self._perhaps_gone),
             (_START, self._starts),
-            (_SET_STATE, self._state),
         )
-        for statement, rows in batches:
+        for statement, rows in statements:
             if rows:
                 connection.executemany(statement, rows)
                 rows.clear()
+        self._rare = False
 
     def _settle(self, op: Settle | Bury) -> None:
-        self._settled.append((op.event, op.subscription))
         if op.last:
             self._gone.append((op.event,))
-        elif op.last is None:
+            return
+        self._rare = True
+        self._settled.append((op.event, op.subscription))
+        if op.last is None:
             self._perhaps_gone.append((op.event,))
 
 
 def put_event(connection: sqlite3.Connection, op: PutEvent) -> None:
     """Write an event and its deliveries."""
     row, deliveries = _event_rows(op)
-    connection.execute(_PUT_EVENT, row)
-    connection.executemany(_PUT_DELIVERY, deliveries)
+    _PUT_EVENT.run(connection, [row])
+    _PUT_DELIVERY.run(connection, deliveries)
 
 
 def drop_event(connection: sqlite3.Connection, event: int) -> None:
@@ -149,7 +177,7 @@ def drop_event(connection: sqlite3.Connection, event: int) -> None:
 
 def set_state(connection: sqlite3.Connection, op: StateSet, now: int) -> None:
     """Write a value, whatever was there."""
-    connection.execute(_SET_STATE, _state_row(op, now))
+    _SET_STATE.run(connection, [_state_row(op, now)])
 
 
 def _event_rows(op: PutEvent) -> tuple[tuple[Any, ...], list[tuple[Any, ...]]]:

@@ -1,4 +1,4 @@
-"""The embedded store: one SQLite file, one writer thread with group commit, reads on the loop."""
+"""The embedded store: one SQLite file, committed once a turn of the loop, read on the loop."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from typing import Any, Literal, TypeVar
 
 from stepweave.calls import now_ms
 from stepweave.engine.store import listing, opening
+from stepweave.engine.store.checkpoints import Checkpoints
 from stepweave.engine.store.contract import (
     CronState,
     DeadLetter,
@@ -23,6 +24,7 @@ from stepweave.engine.store.contract import (
     StoredEvent,
     Waiting,
 )
+from stepweave.engine.store.long_reads import LongReads
 from stepweave.engine.store.operations import Operation, Start
 from stepweave.engine.store.overlay import UNKNOWN, Overlay
 from stepweave.engine.store.syncer import Syncer
@@ -45,6 +47,8 @@ _GET_ITEM = "SELECT format, value FROM stream_items WHERE stream=? AND grp=? AND
 _GROUP_SEQ = "SELECT seq FROM stream_groups WHERE stream=? AND grp=?"
 _LIST_ITEMS = "SELECT id, format, value FROM stream_items WHERE stream=? AND grp=? ORDER BY born"
 _SWEEP_S = 60.0
+_LOG = 4000
+"""Operations after which the log is moved into the main file."""
 _STARTS_KEPT_MS = 86_400_000
 """As long as the longest window of a throttle."""
 
@@ -62,8 +66,8 @@ class SqliteStore:
         self._path = folder / "stepweave.sqlite"
         self._lock = opening.claim(folder)
         try:
-            write = opening.connect(self._path, synced=durability == "commit")
-            self._read = opening.connect(self._path, synced=durability == "commit")
+            write = opening.connect(self._path)
+            self._read = opening.connect(self._path)
             self._read.execute("PRAGMA query_only=1")
         except StoreFailed:
             os.close(self._lock)
@@ -75,9 +79,13 @@ class SqliteStore:
         self._synced = 0
         self._sync_waiters: deque[tuple[int, asyncio.Future[None]]] = deque()
         self._closed = False
-        self._writer = Writer(write, self._settled)
+        self._writer = Writer(write)
+        self._checkpoints = Checkpoints(self._path, self._moved)
+        self._long_reads = LongReads(self._path)
         self._syncer: Syncer | None = None
-        if durability == "edge":
+        self._sync_first = durability == "commit"
+        self._unsynced: deque[list[Unit]] = deque()
+        if durability != "process":
             self._syncer = Syncer(self._path, lambda: self._writer.committed, self._synced_to)
         self._sweeper = self._loop.call_later(_SWEEP_S, self._sweep)
 
@@ -115,12 +123,19 @@ class SqliteStore:
         self._tick.append(unit)
 
     def _turn(self) -> None:
+        """Commit what has gathered in this turn of the loop."""
         units, self._tick = self._tick, []
-        self._writer.put(units)
-
-    def _settled(self, units: list[Unit]) -> None:
-        with contextlib.suppress(RuntimeError):
-            self._loop.call_soon_threadsafe(self._resolve, units)
+        self._writer.commit(units)
+        if self._writer.written >= _LOG:
+            self._writer.written = 0
+            self._checkpoints.want()
+        if self._sync_first and self._syncer is not None and any(u.operations for u in units):
+            self._unsynced.append(units)
+            self._syncer.want()
+        elif self._unsynced:
+            self._unsynced.append(units)
+        else:
+            self._resolve(units)
 
     def _resolve(self, units: list[Unit]) -> None:
         self._resolved = units[-1].sequence
@@ -129,7 +144,12 @@ class SqliteStore:
             if unit.reader is None:
                 settle(unit.operations)
             if unit.done is not None:
-                unit.done(unit.error, unit.results)
+                try:
+                    unit.done(unit.error, unit.results)
+                except Exception as error:
+                    # Whoever waits for the other units is not to suffer from it.
+                    text = "an answer of the store was not taken"
+                    self._loop.call_exception_handler({"message": text, "exception": error})
 
     # --- durability
 
@@ -157,6 +177,13 @@ class SqliteStore:
     def _sync_done(self, sequence: int, error: OSError | sqlite3.Error | None) -> None:
         if error is None:
             self._synced = max(self._synced, sequence)
+        while self._unsynced and (error or self._unsynced[0][-1].sequence <= self._synced):
+            units = self._unsynced.popleft()
+            for unit in units if error is not None else ():
+                unit.error = unit.error or StoreFailed(f"{self._path}: cannot be synced: {error}")
+            self._resolve(units)
+        if self._unsynced and self._syncer is not None:
+            self._syncer.want()
         waiting, self._sync_waiters = self._sync_waiters, deque()
         for wanted, future in waiting:
             if future.done():
@@ -300,7 +327,7 @@ class SqliteStore:
 
     async def forget_dead(self, before: int) -> int:
         """See Store.forget_dead."""
-        return await self._look(lambda c: listing.forget_dead(c, before))
+        return await self._change(lambda c: listing.forget_dead(c, before))
 
     async def state_counts(self, after: str | None, limit: int) -> list[StateGroup]:
         """See Store.state_counts."""
@@ -323,7 +350,9 @@ class SqliteStore:
         self._sweeper.cancel()
         if self._syncer is not None:
             await asyncio.to_thread(self._syncer.stop)
-        await asyncio.to_thread(self._writer.stop)
+        await asyncio.to_thread(self._checkpoints.stop)
+        await self._long_reads.close()
+        self._writer.close()
         self._read.close()
         os.close(self._lock)
 
@@ -336,25 +365,48 @@ class SqliteStore:
             done(None, result)
 
     def _read_behind(self, reader: Reader, done: Done) -> None:
-        """Read after every unit submitted so far, in the writer's thread."""
+        """Read after every unit submitted so far, in their order."""
         self._hand_over(Unit(self._sequence, (), done, reader))
 
     async def _look(self, reader: Callable[[sqlite3.Connection], _T]) -> _T:
-        """Read what may take long, behind what was submitted and not on the loop."""
+        """Read what may take long: behind what was submitted, and not on the loop."""
+        await self.apply(())
+        try:
+            return await self._long_reads.run(reader)
+        except sqlite3.Error as error:
+            raise StoreFailed(f"{self._path}: cannot be read: {error}") from error
+
+    async def _change(self, change: Callable[[sqlite3.Connection], _T]) -> _T:
+        """Change what no operation is for, in the order of the units."""
         future: asyncio.Future[_T] = self._loop.create_future()
-        self._read_behind(reader, _into(future))
+        self._read_behind(change, _into(future))
         return await future
 
     # --- parts
+
+    def _moved(self) -> None:
+        """A checkpoint has run beside the loop; called in its thread."""
+        with contextlib.suppress(RuntimeError):
+            self._loop.call_soon_threadsafe(self._finish_checkpoint)
+
+    def _finish_checkpoint(self) -> None:
+        # What cannot be moved now stays in the log, from which everything is read as well.
+        if not self._closed:
+            with contextlib.suppress(sqlite3.Error):
+                self._writer.finish_checkpoint()
+
+    def _sweep_on(self) -> None:
+        self._sweeper.cancel()
+        if not self._closed:
+            self._sweep()
 
     def _sweep(self) -> None:
         """Remove what has expired, a little now and then."""
         now = now_ms()
 
         def remove(connection: sqlite3.Connection) -> None:
-            for table in ("state", "event_keys"):
-                connection.execute(f"DELETE FROM {table} WHERE expires_at<=?", (now,))
-            connection.execute("DELETE FROM starts WHERE at<?", (now - _STARTS_KEPT_MS,))
+            if listing.expire(connection, now, now - _STARTS_KEPT_MS):
+                self._loop.call_soon(self._sweep_on)
 
         self._read_behind(remove, lambda _error, _result: None)
         self._sweeper = self._loop.call_later(_SWEEP_S, self._sweep)

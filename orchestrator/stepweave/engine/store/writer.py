@@ -1,10 +1,8 @@
-"""The thread that owns the write connection: takes units in order and commits them in groups."""
+"""Commits units in order and in groups, on the thread of those who submit them."""
 
 from __future__ import annotations
 
-import queue
 import sqlite3
-import threading
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -19,9 +17,6 @@ __all__ = ["Reader", "Unit", "Writer"]
 
 Reader = Callable[[sqlite3.Connection], Any]
 """A read that must see every unit submitted before it."""
-
-_GROUP = 500
-_STOP = None
 
 
 class Unit:
@@ -46,51 +41,21 @@ class Unit:
 
 
 class Writer:
-    """Commits units in groups of what has gathered; `settled` gets each group after its commit.
+    """Commits a group of units in one transaction.
 
     When a group fails (a full disk, a read-only file), each of its units is tried alone, so
-    that one unit's failure is not its neighbours'. `settled` is called in this thread.
+    that one unit's failure is not its neighbours'.
     """
 
-    def __init__(
-        self, connection: sqlite3.Connection, settled: Callable[[list[Unit]], None]
-    ) -> None:
+    def __init__(self, connection: sqlite3.Connection) -> None:
         self._connection = connection
-        self._settled = settled
-        self._queue: queue.SimpleQueue[list[Unit] | None] = queue.SimpleQueue()
         self.committed = 0
         """The sequence number of the newest unit that is committed."""
-        self._thread = threading.Thread(target=self._run, name="stepweave-store", daemon=True)
-        self._thread.start()
+        self.written = 0
+        """Operations since `moved`, about as many as pages of the log."""
 
-    def put(self, units: list[Unit]) -> None:
-        """Hand over units, in order."""
-        self._queue.put(units)
-
-    def stop(self) -> None:
-        """Commit what was handed over, then end the thread and close its connection."""
-        self._queue.put(_STOP)
-        self._thread.join()
-
-    def _run(self) -> None:
-        stopping = False
-        while not stopping:
-            units = self._queue.get()
-            if units is _STOP:
-                break
-            while len(units) < _GROUP:
-                try:
-                    more = self._queue.get_nowait()
-                except queue.Empty:
-                    break
-                if more is _STOP:
-                    stopping = True
-                    break
-                units = units + more
-            self._group(units)
-        self._connection.close()
-
-    def _group(self, units: list[Unit]) -> None:
+    def commit(self, units: list[Unit]) -> None:
+        """Commit units, in order; each one's results or error are in it."""
         try:
             self._transaction(units)
         except (sqlite3.Error, OverflowError):
@@ -101,7 +66,17 @@ class Writer:
                     except (sqlite3.Error, OverflowError) as error:
                         unit.error = _failed(error)
         self.committed = units[-1].sequence
-        self._settled(units)
+        for unit in units:
+            self.written += len(unit.operations)
+
+    def finish_checkpoint(self) -> None:
+        """Move the little that a pass beside the loop has left, so that the log begins anew.
+        Raises sqlite3.Error."""
+        self._connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
+
+    def close(self) -> None:
+        """Let go of the file."""
+        self._connection.close()
 
     def _transaction(self, units: list[Unit]) -> None:
         connection = self._connection
