@@ -72,6 +72,7 @@ class Protocol(HttpToolsProtocol):
         self._head_size = 0
         self._unfinished = -1
         self._received = 0
+        self._again = b""
 
     # --- the connection
 
@@ -125,12 +126,9 @@ class Protocol(HttpToolsProtocol):
             if self._should_upgrade():
                 self.handle_websocket_upgrade()
                 return
-            # A client may offer what we do not speak; its request is answered in HTTP/1.1, and
-            # what follows it is the next one.
-            rest = data[upgrade.args[0] :]
-            if rest:
-                self.data_received(rest)
-                return
+            again, self._again = self._again, b""
+            self.data_received(again + data[upgrade.args[0] :])
+            return
         except httptools.HttpParserError as error:
             cause = error.__context__
             if isinstance(cause, _Refused):
@@ -180,6 +178,10 @@ class Protocol(HttpToolsProtocol):
             self._stop_waiting()
         self._phase = _BODY
         self._received = 0
+        if self.parser.should_upgrade() and not self._should_upgrade():
+            self._again = self._without_upgrade()
+            if self._again:
+                return
         super().on_headers_complete()
 
     def on_body(self, body: bytes) -> None:
@@ -195,7 +197,21 @@ class Protocol(HttpToolsProtocol):
         if self._timer is not None:
             self._stop_waiting()
         self._phase = _IDLE
-        super().on_message_complete()
+        if not self._again:
+            super().on_message_complete()
+
+    def _without_upgrade(self) -> bytes:
+        """The head that was read but for its offer to speak something else.
+
+        The parser takes what follows such a head for that other protocol. We speak HTTP/1.1 all
+        the same, as the offer allows, so the request and its body are read again without it.
+        """
+        kept = [line for line in self.headers if line[0] != b"upgrade"]
+        if len(kept) == len(self.headers):
+            return b""
+        version = self.parser.get_http_version().encode()
+        first = b"%b %b HTTP/%b\r\n" % (self.parser.get_method(), self.url, version)
+        return first + b"".join(b"%b: %b\r\n" % line for line in kept) + b"\r\n"
 
     def _count(self, size: int) -> None:
         self._head_size += size
