@@ -70,7 +70,8 @@ class Deadlines:
             if stuck:
                 self._on_stuck(child)
             for call in stuck:
-                self._give_up(child, call)
+                if not _may_be_innocent(child, call):
+                    self._give_up(child, call)
         if self._waiting:
             for call in [c for c in self._waiting if c.deadline is not None and now >= c.deadline]:
                 self._drop(call, "timeout")
@@ -88,3 +89,12 @@ class Deadlines:
         code: Literal["timeout", "cancelled"] = "timeout" if late else "cancelled"
         call.finish(Outcome(code, None, {"code": code, "message": message}))
         child.settle()
+
+
+def _may_be_innocent(child: Child, call: Call) -> bool:
+    """Whether another call may be what holds the child up, so that this one had no chance.
+
+    It ends with the child then, and runs again apart. Nobody waits so long for an answer.
+    """
+    others = len(child.calls) > 1 and not child.responsive
+    return others and call.kind != "api" and call.cancel_reason == "timeout"

@@ -230,8 +230,10 @@ class Supervisor:
         self._notice("warn", f"the {self._launch.title} (pid {child.pid}) {why} and is replaced")
         self._make_good()
         if await child.responds(_PING_S):
+            child.responsive = True
             self.retire(child)
         else:
+            child.fault = child.fault or "something that ran in it held it up"
             child.kill()
 
     async def _drain(self, child: Child) -> None:
