@@ -2,12 +2,14 @@
 
 Run as a program: speaks protocol 1 over stdin and stdout, synchronously. A step's handle is the
 behaviour: echo, die, hang (until cancelled), stuck (for ever), garbage, wrong_shape, text, twice,
-loud. A step file that exists holds its config as JSON. With an argument it misbehaves at once:
+loud, raw (writes the bytes that it is given in hexadecimal, and no answer). A step file that exists
+holds its config as JSON. With an argument it misbehaves at once:
 exit, silent, old.
 """
 
 from __future__ import annotations
 
+import json
 import os
 import sys
 import time
@@ -63,6 +65,8 @@ def invoke(request_id: int, params: dict[str, Any]) -> None:
     elif behaviour == "twice":
         send([1, request_id, None, None])
         send([1, request_id, None, None])
+    elif behaviour == "raw":
+        os.write(1, bytes.fromhex(json.loads(params["input"]["data"][1])))
     elif behaviour == "loud":
         os.write(2, b"x" * 1_000_000 + b"\n")
         send([1, request_id, None, None])
