@@ -95,7 +95,9 @@ class Steps:
 class Events:
     """`[events]`: how deliveries run and are retried, where a step does not say it itself.
 
-    `concurrency` is per subscribing step. Over `max_waiting` deliveries, `emit` is refused.
+    `concurrency` is per subscribing step. Over `slow_at` deliveries that are ready, `emit` is
+    answered no faster than they go, over `max_waiting` it is refused. An event's id keeps others
+    with the same id out for `dedup_window_s`. Dead letters are kept for `dead_retention_days`.
     """
 
     concurrency: int = _setting(64, values.integer(1))
@@ -104,6 +106,9 @@ class Events:
     backoff_cap_s: float = _setting(300.0, values.seconds(0.001))
     timeout_s: float = _setting(300.0, values.seconds(0.001))
     max_waiting: int = _setting(1_000_000, values.integer(1))
+    slow_at: int = _setting(20_000, values.integer(0))
+    dedup_window_s: float = _setting(86_400.0, values.seconds(0.0))
+    dead_retention_days: float = _setting(30.0, values.number(0.0))
 
 
 @dataclass(frozen=True, slots=True)
