@@ -49,7 +49,7 @@ def timed(project: Project, topic: str, chains: int, settings: Settings) -> Call
 
     def measure() -> Figures:
         nonlocal length
-        _, figures = project.hops(topic, chains, length)
+        figures = project.hops(topic, chains, length).figures
         length = max(20, int(figures["hops/s"] * settings.seconds / chains))
         return figures
 

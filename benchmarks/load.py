@@ -43,6 +43,8 @@ def _wrk(url: str, body: str, connections: int, seconds: float) -> dict[str, flo
     # wrk takes whole seconds only.
     duration = f"{max(1, round(seconds))}s"
     command = ["wrk", "-t1", f"-c{connections}", f"-d{duration}", "-s", str(_SCRIPT), url]
-    done = subprocess.run([*command, "--", body], capture_output=True, text=True, check=True)
+    done = subprocess.run([*command, "--", body], capture_output=True, text=True)
+    if done.returncode != 0:
+        raise NotAvailable(f"{url}: wrk failed: …{(done.stdout + done.stderr).strip()[-500:]}")
     figures: dict[str, float] = json.loads(done.stderr.splitlines()[-1])
     return figures

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import http.client
 import json
 import os
 import signal
@@ -11,6 +12,8 @@ import subprocess
 import sys
 import tempfile
 import time
+import urllib.error
+import urllib.request
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -35,9 +38,17 @@ def free_port() -> int:
 
 @contextlib.contextmanager
 def server(
-    argv: Sequence[str], port: int, *, cwd: Path = ROOT, env: Mapping[str, str] | None = None
+    argv: Sequence[str],
+    port: int,
+    *,
+    cwd: Path = ROOT,
+    env: Mapping[str, str] | None = None,
+    ready: str | None = None,
 ) -> Iterator[subprocess.Popen[bytes]]:
-    """Run a server until the block ends. It is up when it accepts connections on the port.
+    """Run a server until the block ends.
+
+    It is up when it accepts connections on the port and, if given, answers 2xx to the path
+    `ready`.
 
     Raises NotAvailable with the end of its output when it does not come up.
     """
@@ -51,7 +62,7 @@ def server(
             stderr=output,
         )
         try:
-            _wait_for(port, process, output)
+            _wait_for(port, ready, process, output)
             yield process
         finally:
             process.send_signal(signal.SIGTERM)
@@ -62,15 +73,24 @@ def server(
                 process.wait()
 
 
-def _wait_for(port: int, process: subprocess.Popen[bytes], output: Any) -> None:
+def _wait_for(port: int, ready: str | None, process: subprocess.Popen[bytes], output: Any) -> None:
     deadline = time.monotonic() + START_LIMIT_S
     while time.monotonic() < deadline and process.poll() is None:
         with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), 1):
-            return
+            if ready is None or _answers(f"http://127.0.0.1:{port}{ready}"):
+                return
         time.sleep(0.02)
     output.seek(0)
     words = output.read().decode(errors="replace").strip()
     raise NotAvailable(f"{process.args!r} did not start: …{words[-2000:]}")
+
+
+def _answers(url: str) -> bool:
+    try:
+        urllib.request.urlopen(url, timeout=START_LIMIT_S).close()
+    except (urllib.error.URLError, http.client.HTTPException, OSError):
+        return False
+    return True
 
 
 def run_json(module: str, *arguments: str) -> Any:

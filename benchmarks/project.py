@@ -5,15 +5,25 @@ from __future__ import annotations
 import json
 import time
 import urllib.request
+from dataclasses import dataclass
 from typing import Any
 
 from benchmarks.processes import NotAvailable, cpu_s
 from benchmarks.rounds import Figures
 from benchmarks.servers import Server
 
-__all__ = ["Project"]
+__all__ = ["Project", "Run"]
 
 SETTLE_LIMIT_S = 120.0
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """A run of hops: the name of its results, when it began (in µs) and its figures."""
+
+    name: str
+    began: float
+    figures: Figures
 
 
 class Project:
@@ -54,20 +64,17 @@ class Project:
 
     def hops(
         self, topic: str, chains: int, length: int, limit_s: float = SETTLE_LIMIT_S, tenth: int = 0
-    ) -> tuple[str, Figures]:
-        """Let `chains` chains hop `length` times each; returns the run's name and its figures.
+    ) -> Run:
+        """Let `chains` chains hop `length` times each; `tenth` asks for marks (see `uptime`).
 
         The rate is from the first emit to the last handler. Raises NotAvailable.
         """
-        run = self.name()
-        asked = {"run": run, "topic": topic, "chains": chains, "length": length, "tenth": tenth}
+        name = self.name()
+        asked = {"run": name, "topic": topic, "chains": chains, "length": length, "tenth": tenth}
         used = cpu_s(self.pid)
-        began = self.post("/bench/hops", asked)["at"]
-        took_us = max(end["at"] for end in self.ends(run, chains, limit_s)) - began
+        began: float = self.post("/bench/hops", asked)["at"]
+        took_us = max(end["at"] for end in self.ends(name, chains, limit_s)) - began
         used = cpu_s(self.pid) - used
         count = chains * (length + 1)
-        return run, {
-            "hops/s": count / (took_us / 1e6),
-            "cpu µs": used / count * 1e6,
-            "began": began,
-        }
+        figures = {"hops/s": count / (took_us / 1e6), "cpu µs": used / count * 1e6}
+        return Run(name, began, figures)

@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 import shutil
 import signal
 import time
-import urllib.error
-import urllib.request
 from collections.abc import Callable
 from pathlib import Path
 
@@ -114,8 +111,8 @@ def _recovered(root: Path, full: Path) -> Callable[[], Figures]:
         marks = root / "marks"
         marks.write_text("")
         began = time.monotonic()
-        with servers.start(root, NO_BRAKE) as ours:
-            ready = _when_ready(ours.base)
+        with servers.start(root, NO_BRAKE):
+            ready = time.monotonic()
             while len(found := marks.read_text().splitlines()) < 2:
                 if time.monotonic() - began > LIMIT_S:
                     raise NotAvailable(f"not all was delivered within {LIMIT_S:g} s")
@@ -129,14 +126,3 @@ def _recovered(root: Path, full: Path) -> Callable[[], Figures]:
         }
 
     return measure
-
-
-def _when_ready(base: str) -> float:
-    deadline = time.monotonic() + LIMIT_S
-    while time.monotonic() < deadline:
-        # 503 until every runner can take calls.
-        with contextlib.suppress(urllib.error.HTTPError):
-            urllib.request.urlopen(f"{base}/_stepweave/health/ready", timeout=LIMIT_S).close()
-            return time.monotonic()
-        time.sleep(0.005)
-    raise NotAvailable(f"not ready within {LIMIT_S:g} s")

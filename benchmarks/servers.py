@@ -16,6 +16,7 @@ from benchmarks.processes import ROOT, NotAvailable, free_port, server
 __all__ = ["Server", "bare", "node_packages", "project", "start", "stepweave"]
 
 BARE = ROOT / "benchmarks" / "bare"
+READY = "/_stepweave/health/ready"
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,10 +56,10 @@ def project(steps: Mapping[str, str]) -> Iterator[Path]:
 
 @contextlib.contextmanager
 def start(root: Path, env: Mapping[str, str] | None = None) -> Iterator[Server]:
-    """Run `stepweave start` on a project."""
+    """Run `stepweave start` on a project until the block ends; it is ready when that begins."""
     port = free_port()
     argv = [sys.executable, "-m", "stepweave", "start", str(root), "--port", str(port)]
-    with server(argv, port, cwd=root, env=env) as process:
+    with server(argv, port, cwd=root, env=env, ready=READY) as process:
         yield Server(f"http://127.0.0.1:{port}", process.pid)
 
 

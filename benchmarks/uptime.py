@@ -28,8 +28,9 @@ def run(settings: Settings) -> list[Table]:
         length = settings.long_hops // CHAINS // languages * languages
         # The first language counts its own calls, one in a round of all.
         tenth = CHAINS * length // languages // TENTHS
-        run, figures = project.hops(topic, CHAINS, length, tenth=tenth)
-        marks = [figures["began"], *sorted(m["at"] for m in project.ends(f"{run} tenths", TENTHS))]
+        run = project.hops(topic, CHAINS, length, tenth=tenth)
+        ends = project.ends(f"{run.name} tenths", TENTHS)
+        marks = [run.began, *sorted(end["at"] for end in ends)]
         after = _memory_mb(project)
     rates = [
         tenth * languages / ((till - since) / 1e6) for since, till in itertools.pairwise(marks)
