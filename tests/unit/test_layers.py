@@ -23,6 +23,7 @@ BASE = {
     "paint",
     "payload",
     "project",
+    "ranked",
     "records",
     "trace",
 }

@@ -62,7 +62,7 @@ class Bench:
         )
 
     def call(
-        self, name: str, *, deadline: float | None = None, suspect: int = 0
+        self, name: str, *, deadline: float | None = None, suspect: int = 0, priority: int = 0
     ) -> tuple[Call, asyncio.Future[Outcome]]:
         loop = asyncio.get_running_loop()
         outcome: asyncio.Future[Outcome] = loop.create_future()
@@ -77,6 +77,7 @@ class Bench:
             deadline=None if deadline is None else loop.time() + deadline,
         )
         call.suspect = suspect
+        call.priority = priority
         self.pool.dispatch(call)
         return call, outcome
 
@@ -169,6 +170,20 @@ async def test_calls_over_the_window_wait_their_turn(bench: Bench) -> None:
     bench.pool.children[0].window = 2
     outcomes = await asyncio.gather(*(bench.outcome("echo") for _ in range(20)))
     assert outcomes == [ECHOED] * 20
+
+
+async def test_of_the_calls_that_wait_the_highest_priority_goes_first(bench: Bench) -> None:
+    bench.pool.children[0].window = 1
+    order: list[int] = []
+    first, held = bench.call("hang")
+    outcomes = []
+    for priority in (0, -1, 5, 0, 7):
+        _call, outcome = bench.call("echo", priority=priority)
+        outcome.add_done_callback(lambda _, priority=priority: order.append(priority))
+        outcomes.append(outcome)
+    bench.pool.cancel(first, "client")
+    await asyncio.gather(held, *outcomes)
+    assert order == [7, 5, 0, 0, -1]
 
 
 async def test_a_suspect_runs_in_a_child_of_its_own(bench: Bench) -> None:

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from array import array
-from collections import deque
 from collections.abc import Callable
 
 from stepweave.engine.delivery import UNKNOWN, Delivery
+from stepweave.ranked import Ranked
 
 __all__ = ["Backlog", "Load", "Ready", "entry", "entry_id"]
 
@@ -71,83 +71,52 @@ class Ready:
     backlog until there is room.
     """
 
-    __slots__ = ("_load", "_others", "_plain", "_priorities", "backlog")
+    __slots__ = ("_load", "_queue", "backlog")
 
     def __init__(self, load: Load) -> None:
         self._load = load
-        self._plain: deque[Delivery] = deque()
-        self._others: dict[int, deque[Delivery]] = {}
-        self._priorities: list[int] = []
+        self._queue: Ranked[Delivery] = Ranked()
         self.backlog = Backlog()
 
     def __len__(self) -> int:
-        return len(self._plain) + len(self.backlog) + self._prioritised()
+        return len(self._queue) + len(self.backlog)
 
     def __bool__(self) -> bool:
-        return bool(self._plain or self._priorities or len(self.backlog))
+        return bool(self._queue) or len(self.backlog) > 0
 
     @property
     def full(self) -> bool:
         """Whether a plain delivery had better be added as an entry."""
-        return len(self.backlog) > 0 or len(self._plain) >= _WINDOW
+        return len(self.backlog) > 0 or len(self._queue.plain) >= _WINDOW
 
     def append(self, delivery: Delivery) -> None:
         """Queue a delivery behind those of its priority."""
-        if delivery.priority:
-            self._bucket(delivery.priority).append(delivery)
-        else:
-            self._plain.append(delivery)
+        self._queue.append(delivery, delivery.priority)
 
     def put_back(self, deliveries: list[Delivery]) -> None:
         """Queue deliveries ahead of those of their priority, in this order."""
         for delivery in reversed(deliveries):
-            if delivery.priority:
-                self._bucket(delivery.priority).appendleft(delivery)
-            else:
-                self._plain.appendleft(delivery)
+            self._queue.appendleft(delivery, delivery.priority)
 
     def pop(self) -> Delivery | None:
         """The next one, None if what was left is gone from the store. Raises what `load` does."""
-        if self._priorities and (self._priorities[0] > 0 or not self._anything_plain()):
-            priority = self._priorities[0]
-            bucket = self._others[priority]
-            delivery = bucket.popleft()
-            if not bucket:
-                del self._others[priority]
-                self._priorities.remove(priority)
-            return delivery
-        if not self._plain:
+        top = self._queue.top
+        if len(self.backlog) and (top is None or top < 0):
             self._refill()
-        return self._plain.popleft() if self._plain else None
+        return self._queue.popleft() if self._queue else None
 
     def clear(self) -> tuple[list[Delivery], Backlog]:
         """Give up everything, in order."""
         backlog, self.backlog = self.backlog, Backlog()
-        left = [d for p in self._priorities for d in self._others[p]] + list(self._plain)
-        self._plain.clear()
-        self._others.clear()
-        self._priorities.clear()
-        return left, backlog
-
-    def _anything_plain(self) -> bool:
-        return bool(self._plain) or len(self.backlog) > 0
-
-    def _prioritised(self) -> int:
-        return sum(map(len, self._others.values())) if self._others else 0
-
-    def _bucket(self, priority: int) -> deque[Delivery]:
-        bucket = self._others.get(priority)
-        if bucket is None:
-            bucket = self._others[priority] = deque()
-            self._priorities.append(priority)
-            self._priorities.sort(reverse=True)
-        return bucket
+        return self._queue.clear(), backlog
 
     def _refill(self) -> None:
-        while not self._plain and len(self.backlog):
+        plain = self._queue.plain
+        while not plain and len(self.backlog):
             numbers = self.backlog.take(_REFILL)
             try:
-                self._plain.extend(self._load(numbers))
+                for delivery in self._load(numbers):
+                    self._queue.append(delivery, delivery.priority)
             except BaseException:
                 self.backlog.put_back(numbers)
                 raise

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from typing import Literal
 
 from stepweave.calls import Call, Outcome
@@ -27,7 +26,7 @@ class Deadlines:
     def __init__(
         self,
         children: Callable[[], Iterable[Child]],
-        waiting: deque[Call],
+        waiting: Collection[Call],
         grace_s: float,
         *,
         busy: Callable[[], bool],

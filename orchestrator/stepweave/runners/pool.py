@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import time
-from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
@@ -13,6 +12,7 @@ from stepweave import payload
 from stepweave.calls import Call, Outcome
 from stepweave.errors import RunnerGone, RunnerUnavailable, ShuttingDown, StepweaveError
 from stepweave.payload import Payload
+from stepweave.ranked import Ranked
 from stepweave.rpc import messages
 from stepweave.runners.child import Child
 from stepweave.runners.deadlines import Deadlines
@@ -55,7 +55,7 @@ class Pool:
             on_hopeless=self._refuse_waiting,
         )
         self.children = self._supervisor.children
-        self._waiting: deque[Call] = deque()
+        self._waiting: Ranked[Call] = Ranked()
         self._ward = Ward(self._spawn_for_ward)
         self._deadlines = Deadlines(
             lambda: [*self.children, *self._ward.children],
@@ -179,7 +179,7 @@ class Pool:
             error = RunnerUnavailable(self.reason or f"the {self.launch.title} is not available")
             call.finish(Outcome("lost", None, error.to_wire()))
             return
-        self._waiting.append(call)
+        self._waiting.append(call, call.priority)
 
     def cancel(self, call: Call, reason: str) -> None:
         """Stop a call: one that waits ends at once, a running one is asked to and watched."""
@@ -243,7 +243,7 @@ class Pool:
         except RunnerGone:
             # Nothing was sent; the next child takes it.
             child.ready = False
-            self._waiting.appendleft(call)
+            self._waiting.appendleft(call, call.priority)
         except StepweaveError as error:
             call.finish(Outcome("error", None, error.to_wire()))
 
@@ -257,7 +257,7 @@ class Pool:
 
     def _drop_waiting(self, call: Call, reason: str) -> None:
         with contextlib.suppress(ValueError):
-            self._waiting.remove(call)
+            self._waiting.remove(call, call.priority)
         late = reason == "timeout"
         message = f"{call.step.name} waited for a free {self.name} runner until its time was over"
         call.finish(
