@@ -175,14 +175,18 @@ async def test_calls_over_the_window_wait_their_turn(bench: Bench) -> None:
 async def test_of_the_calls_that_wait_the_highest_priority_goes_first(bench: Bench) -> None:
     bench.pool.children[0].window = 1
     order: list[int] = []
+
+    async def run(priority: int) -> None:
+        await bench.outcome("echo", priority=priority)
+        order.append(priority)
+
     first, held = bench.call("hang")
-    outcomes = []
-    for priority in (0, -1, 5, 0, 7):
-        _call, outcome = bench.call("echo", priority=priority)
-        outcome.add_done_callback(lambda _, priority=priority: order.append(priority))
-        outcomes.append(outcome)
-    bench.pool.cancel(first, "client")
-    await asyncio.gather(held, *outcomes)
+    async with asyncio.TaskGroup() as runs:
+        for priority in (0, -1, 5, 0, 7):
+            runs.create_task(run(priority))
+        await asyncio.sleep(0)
+        bench.pool.cancel(first, "client")
+    assert (await held).status == "cancelled"
     assert order == [7, 5, 0, 0, -1]
 
 

@@ -10,8 +10,6 @@ from stepweave.ranked import Ranked
 
 MOVE = st.sampled_from(("append", "appendleft", "popleft", "remove"))
 MOVES = st.tuples(MOVE, st.integers(-2, 2))
-    st.sampled_from(("append", "appendleft", "popleft", "remove")), st.integers(-2, 2)
-)
 
 
 @hypothesis.given(st.lists(MOVES, max_size=60))
