@@ -26,10 +26,12 @@ from stepweave.engine.streams import Streams
 from stepweave.engine.traces import TraceStore
 from stepweave.errors import StepweaveError
 from stepweave.http import internal, manage
+from stepweave.http.access_log import AccessLog
 from stepweave.http.api_steps import ApiSteps
 from stepweave.http.app import App
 from stepweave.http.cors import Cors
 from stepweave.http.guard import Guard
+from stepweave.http.static import Static
 from stepweave.insight import View
 from stepweave.live import Live
 from stepweave.loading import Loader
@@ -146,6 +148,7 @@ class Orchestrator:
             self.registry.table,
             cors=Cors.make(settings.cors, development=self.mode != "start"),
             events=self.live.events,
+            static=self._static_files(),
         )
         stack.push_async_callback(self._quiet)
         if self.mode == "dev":
@@ -177,7 +180,7 @@ class Orchestrator:
         """Answer requests on a bound socket until `stop`; then finish what runs."""
         settings = self.project.settings
         server = serving.make(
-            self.app,
+            AccessLog(self.app, self.hub) if settings.server.access_log else self.app,
             settings.server,
             self.project.root,
             sockets=self.live.sockets.link,
@@ -267,6 +270,12 @@ class Orchestrator:
             development=self.mode != "start",
             notice=self.records.notice,
         )
+
+    def _static_files(self) -> Static | None:
+        server = self.project.settings.server
+        if not server.static:
+            return None
+        return Static(self.project.root, server.static, server.static_max_age_s)
 
     def _guard(self) -> Guard:
         server = self.project.settings.server

@@ -13,6 +13,7 @@ from stepweave.http.identity import identity
 from stepweave.http.request import Receive
 from stepweave.http.response import Reply, Send, error_reply, send_reply
 from stepweave.http.sse import ROOT, EventStreams
+from stepweave.http.static import Static
 from stepweave.steps.model import Step
 from stepweave.steps.routes import Match, MethodNotAllowed, RouteTable
 
@@ -32,12 +33,14 @@ class App:
         *,
         cors: Cors | None = None,
         events: EventStreams | None = None,
+        static: Static | None = None,
     ) -> None:
         self.routes = routes
         self._api = api
         self._internal = internal
         self._cors = cors
         self._events = events
+        self._static = static
 
     async def __call__(self, scope: Mapping[str, Any], receive: Receive, send: Send) -> None:
         path: str = scope["raw_path"].decode("latin-1")
@@ -61,16 +64,20 @@ class App:
         receive: Receive,
         send: Send,
     ) -> None:
-        """What no step answers: preflights, the methods of a path, the page, errors."""
+        """What no step answers: files, preflights, the methods of a path, the page, errors."""
         method: str = scope["method"]
-        if path == "/" and (match is None or method in ("GET", "HEAD")):
-            await self._internal(scope, receive, send)  # type: ignore[arg-type]
-            return
+        reads = method in ("GET", "HEAD")
+        plain = send
         reply: Reply | None = None
         if self._cors is not None:
             if method == "OPTIONS":
                 reply = self._cors.preflight(scope["headers"])
             send = self._cors.wrap(scope, send) if reply is None else send
+        if self._static is not None and reads and await self._static.serve(scope, receive, send):
+            return
+        if path == "/" and reply is None and (match is None or reads):
+            await self._internal(scope, receive, plain)  # type: ignore[arg-type]
+            return
         if reply is None:
             reply = _refusal(match, method, path)
         await send_reply(send, reply, *identity(scope["headers"]))

@@ -10,8 +10,8 @@ from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
 
 __all__ = [
-    "Reader", "choice", "flag", "integer", "number", "optional", "seconds", "size", "text",
-    "texts", "timezone", "variables",
+    "Reader", "choice", "flag", "folders", "integer", "number", "optional", "seconds", "size",
+    "text", "texts", "timezone", "variables",
 ]  # fmt: skip
 
 T = TypeVar("T")
@@ -137,6 +137,19 @@ def timezone(value: Any) -> str:
         return zoneinfo.ZoneInfo(value).key
     except (KeyError, ValueError, TypeError, OSError):
         raise ValueError("the name of a time zone, such as Europe/Berlin") from None
+
+
+def folders(value: Any) -> Mapping[str, str]:
+    """Folders by URL path; one folder alone is that of "/". In the environment: /a=x,/b=y."""
+    if isinstance(value, str):
+        pairs = [part.strip().rpartition("=") for part in value.split(",") if part.strip()]
+        value = {path.strip() or "/": folder.strip() for path, _, folder in pairs}
+    if isinstance(value, dict) and all(
+        isinstance(folder, str) and folder and path.startswith("/")
+        for path, folder in value.items()
+    ):
+        return dict(value)
+    raise ValueError('a folder such as "public", or a table such as { "/assets" = "public" }')
 
 
 def variables(value: Any) -> Mapping[str, str]:
