@@ -38,7 +38,7 @@ class View:
     def status(self) -> dict[str, Any]:
         """Runners, queues, cron and the trace store, in figures."""
         return {
-            "runners": [pool.statistics() for pool in self._it.pools.pools.values()],
+            "runners": self._it.pools.statistics(),
             "unavailable": self._it.pools.unavailable,
             "events": self._it.bus.statistics(),
             "requests": self._it.api.served,

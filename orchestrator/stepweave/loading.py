@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import re
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
@@ -12,10 +13,12 @@ from stepweave.errors import LoadFailed, RunnerUnavailable, StepweaveError
 from stepweave.runners.pools import Pools
 from stepweave.steps import failure
 from stepweave.steps.discovery import SKIPPED
-from stepweave.steps.model import Defaults, Entry, Found, Problem
+from stepweave.steps.model import Defaults, Entry, Found, Problem, Step
 from stepweave.steps.parse import parse
 
 __all__ = ["Loader"]
+
+_ISOLATES = re.compile(r"""\bisolate["']?\s*(?::|=>?)\s*(?!false\b)""", re.IGNORECASE)
 
 
 class Loader:
@@ -83,16 +86,13 @@ class Loader:
 
     async def unload(self, handle: str, language: str, revision: int | None = None) -> None:
         """Let the runner forget a file, or one revision of it."""
-        pool = await self._pools.ensure(language)
-        await pool.unload(handle, revision)
+        await self._pools.unload(handle, language, revision)
 
     async def _load(self, found: Found, known: Mapping[str, Entry]) -> Entry | LoadFailed:
         previous = known.get(found.relpath)
         revision = self._revisions[found.relpath] = self._revisions.get(found.relpath, 0) + 1
         try:
-            pool = await self._pools.ensure(found.language)
-            loaded = await pool.load(found.relpath, found.path, revision)
-            config = payload.decode(loaded.config)
+            return await self._take(found, previous, revision)
         except RunnerUnavailable as error:
             reason = f"{found.language} steps are not available: {error}"
             return _entry(found, previous, failure.unavailable(found, reason))
@@ -100,8 +100,16 @@ class Loader:
             return error
         except StepweaveError as error:
             return LoadFailed({"code": "load_failed", "message": str(error)})
-        self._watched[found.relpath] = frozenset(loaded.watch)
+
+    async def _take(self, found: Found, previous: Entry | None, revision: int) -> Entry:
+        """The entry of a file that its runner loads; raises what keeps it from that."""
+        handle, language = found.relpath, found.language
         source = failure.read_source(found.path)
+        # Only the config says so for certain, and to ask for it is to run the file.
+        alone = found.what == "step" and bool(_ISOLATES.search(source or ""))
+        loaded = await self._pools.load(handle, found.path, language, revision, alone=alone)
+        config = payload.decode(loaded.config)
+        self._watched[handle] = frozenset(loaded.watch)
         parsed = parse(
             found,
             config,
@@ -112,9 +120,15 @@ class Loader:
             defaults=self._defaults,
         )
         if parsed.item is None:
-            await pool.unload(found.relpath, revision)
+            await self._pools.unload(handle, language, revision)
             kept = previous.item if previous is not None else None
             return Entry(found, kept, parsed.problems, source)
+        if isinstance(parsed.item, Step):
+            try:
+                await self._pools.settle(parsed.item)
+            except StepweaveError:
+                await self._pools.unload(handle, language, revision)
+                raise
         return Entry(found, parsed.item, parsed.problems, source)
 
 

@@ -42,7 +42,8 @@ from stepweave.records import Records
 from stepweave.reload import Reloader
 from stepweave.runners import manifest
 from stepweave.runners.context import Context
-from stepweave.runners.pools import PoolOptions, Pools
+from stepweave.runners.options import PoolOptions
+from stepweave.runners.pools import Pools
 from stepweave.steps import discovery
 from stepweave.steps.model import Backoff, Defaults, Entry, Found, Kind, QueueOptions, Step
 from stepweave.steps.registry import Registry
@@ -256,6 +257,10 @@ class Orchestrator:
                 restart_base_s=runner.restart_base_s,
                 restart_cap_s=runner.restart_cap_s,
                 cancel_grace_s=runner.cancel_grace_s,
+                lag_warning_s=runner.lag_warning_s,
+                unresponsive_s=runner.unresponsive_s,
+                recycle_calls=runner.recycle_calls,
+                recycle_mb=runner.recycle_mb,
                 env=runner.env,
             )
 

@@ -45,7 +45,7 @@ class Reloader:
         self._loader = loader
         self._discover = discover
         self._notice = notice
-        self._owed: dict[str, set[str]] = {}
+        self._owed: dict[Pool, set[str]] = {}
         self._unloading: set[asyncio.Task[None]] = set()
 
     async def apply(self, paths: set[str], entries: dict[str, Entry]) -> dict[str, Entry] | None:
@@ -83,8 +83,7 @@ class Reloader:
     async def _forget(self, paths: set[str]) -> tuple[set[str], dict[str, LoadFailed]]:
         """Make the runners forget what changed: the steps that reach it, and what new children
         would not load."""
-        pools = list(self._pools.pools.values())
-        answers = await asyncio.gather(*(self._forget_in(pool, paths) for pool in pools))
+        answers = await asyncio.gather(*(self._forget_in(pool, paths) for pool in self._pools.all))
         reached: set[str] = set()
         failures: dict[str, LoadFailed] = {}
         for handles, refused in answers:
@@ -95,7 +94,7 @@ class Reloader:
     async def _forget_in(
         self, pool: Pool, paths: set[str]
     ) -> tuple[set[str], dict[str, LoadFailed]]:
-        owed = self._owed.pop(pool.name, set())
+        owed = self._owed.pop(pool, set())
         wanted = owed | {path for path in paths if self._pools.concerns(pool.name, path)}
         if not wanted:
             return set(), {}
@@ -105,13 +104,13 @@ class Reloader:
                 async with asyncio.timeout(_STUCK_AFTER_S):
                     handles, restart = await pool.changed(sorted(wanted))
             except TimeoutError:
-                self._notice("warn", f"the {pool.name} runner is busy and is replaced")
+                self._notice("warn", f"the {pool.launch.title} is busy and is replaced")
                 restart = True
             if restart:
                 await pool.replace_all()
                 handles = handles or pool.handles
         except ReplaceFailed as error:
-            self._owed[pool.name] = wanted
+            self._owed[pool] = wanted
             if waiting := ", ".join(each for each in handles if each not in error.failures):
                 broken = ", ".join(error.failures)
                 self._notice("warn", f"{waiting}: its new code waits until {broken} can be loaded")

@@ -1,9 +1,9 @@
 """A runner in a few lines, for faults that no real runner should have; its steps say what to do.
 
 Run as a program: speaks protocol 1 over stdin and stdout, synchronously. A step's handle is the
-behaviour: echo, die, hang (until cancelled), stuck (for ever), garbage, wrong_shape, text, twice,
-loud, raw (writes the bytes that it is given in hexadecimal, and no answer). A step file that exists
-holds its config as JSON. With an argument it misbehaves at once:
+behaviour: echo, die, hang (until cancelled), slow (for a moment), stuck (for ever), garbage,
+wrong_shape, text, twice, loud, raw (writes the bytes that it is given in hexadecimal, and no
+answer). A step file that exists holds its config as JSON. With an argument it misbehaves at once:
 exit, silent, old.
 """
 
@@ -53,6 +53,9 @@ def invoke(request_id: int, params: dict[str, Any]) -> None:
         os._exit(3)
     elif behaviour == "hang":
         hanging.add(request_id)
+    elif behaviour == "slow":
+        time.sleep(0.3)
+        send([1, request_id, None, params["input"]["data"]])
     elif behaviour == "stuck":
         while True:
             time.sleep(60)

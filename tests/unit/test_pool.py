@@ -3,87 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-import os
-import sys
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-from stepweave.calls import Call, Outcome
 from stepweave.errors import LoadFailed, RunnerUnavailable
-from stepweave.rpc.peer import RequestHandler
-from stepweave.runners.launch import Launch
-from stepweave.runners.options import PoolOptions
-from stepweave.runners.pool import Pool
-from stepweave.trace import Span, new_trace_id
-from tests.unit.engine_kit import step
+from tests.unit.pool_kit import ECHOED, Bench
 
 pytestmark = pytest.mark.anyio
-
-CHILD = Path(__file__).with_name("scripted_child.py")
-
-
-class Quiet:
-    """Services that only remember what was written to stderr."""
-
-    def __init__(self) -> None:
-        self.lines: list[str] = []
-
-    def requests(self, calls: Mapping[int, Call]) -> Mapping[str, RequestHandler]:
-        return {}
-
-    def log(self, calls: Mapping[int, Call], params: Mapping[str, Any]) -> None:
-        """Not looked at."""
-
-    def stderr(self, runner: str, line: str) -> None:
-        self.lines.append(line)
-
-
-class Bench:
-    """A pool of scripted children, and calls whose outcomes can be awaited."""
-
-    def __init__(self, *args: str, processes: int = 1) -> None:
-        self.services = Quiet()
-        self.notices: list[str] = []
-        launch = Launch(
-            "scripted",
-            [sys.executable, str(CHILD), *args],
-            dict(os.environ),
-            Path.cwd(),
-            start_timeout_s=1.0 if "silent" in args else 30.0,
-        )
-        self.pool = Pool(
-            launch,
-            self.services,
-            PoolOptions(processes=processes, cancel_grace_s=0.05),
-            lambda level, message: self.notices.append(message),
-        )
-
-    def call(
-        self, name: str, *, deadline: float | None = None, suspect: int = 0, priority: int = 0
-    ) -> tuple[Call, asyncio.Future[Outcome]]:
-        loop = asyncio.get_running_loop()
-        outcome: asyncio.Future[Outcome] = loop.create_future()
-        found = step(name)
-        span = Span(new_trace_id(), name, "event", "python")
-        call = Call(
-            found,
-            "event",
-            {"data": ("json", b"1")},
-            span,
-            outcome.set_result,
-            deadline=None if deadline is None else loop.time() + deadline,
-        )
-        call.suspect = suspect
-        call.priority = priority
-        self.pool.dispatch(call)
-        return call, outcome
-
-    async def outcome(self, name: str, **more: Any) -> Outcome:
-        async with asyncio.timeout(20):
-            return await self.call(name, **more)[1]
 
 
 @pytest.fixture
@@ -92,9 +20,6 @@ async def bench() -> AsyncIterator[Bench]:
     await made.pool.start()
     yield made
     await made.pool.stop(0.1)
-
-
-ECHOED = Outcome("ok", ("json", b"1"))
 
 
 async def test_many_calls_run_at_once_in_one_child(bench: Bench) -> None:

@@ -215,8 +215,10 @@ def _runners(status: Mapping[str, Any]) -> str:
         children = pool["children"]
         version = children[0].get("language_version", "") if children else ""
         fine = "ok" if pool["status"] == "ready" else "warning"
+        step = pool.get("step")
+        whose = f"{pool['name']} · {step}" if step else pool["name"]
         rows.append(
-            f'<tr><td>{escape(pool["name"])} <span class="dim">{escape(version)}</span></td>'
+            f'<tr><td>{escape(whose)} <span class="dim">{escape(version)}</span></td>'
             f'<td class="{fine}">{escape(pool["status"])}</td><td>{len(children)}</td>'
             f"<td>{sum(child['served'] for child in children)}</td><td>{pool['restarts']}</td>"
             f'<td class="dim">{escape(pool["reason"])}</td></tr>'

@@ -139,7 +139,8 @@ class Runner:
     """`[runners.<name>]`: the children of one language. None leaves a choice to its runner.json.
 
     A language that Stepweave does not ship needs `path`, the folder of its runner.json, relative
-    to the project. `window` is the most calls that one child runs at once.
+    to the project. `window` is the most calls that one child runs at once. The last four before
+    `env` are about children that lag or have grown; 0 switches each of them off.
     """
 
     processes: int = _setting(1, values.integer(1, 256))
@@ -150,6 +151,10 @@ class Runner:
     restart_base_s: float = _setting(0.1, values.seconds(0.0))
     restart_cap_s: float = _setting(5.0, values.seconds(0.001))
     cancel_grace_s: float = _setting(5.0, values.seconds(0.0))
+    lag_warning_s: float = _setting(1.0, values.seconds(0.0))
+    unresponsive_s: float = _setting(0.0, values.seconds(0.0))
+    recycle_calls: int = _setting(0, values.integer(0))
+    recycle_mb: int = _setting(0, values.integer(0))
     env: Mapping[str, str] = field(default_factory=dict, metadata={"read": values.variables})
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -16,6 +17,7 @@ from stepweave.ranked import Ranked
 from stepweave.rpc import messages
 from stepweave.runners.child import Child
 from stepweave.runners.deadlines import Deadlines
+from stepweave.runners.health import Health
 from stepweave.runners.launch import Launch, Services
 from stepweave.runners.options import PoolOptions
 from stepweave.runners.sources import Loaded, Source, Sources
@@ -23,6 +25,8 @@ from stepweave.runners.supervisor import PoolStatus, ReplaceFailed, Supervisor
 from stepweave.runners.ward import Ward
 
 __all__ = ["Loaded", "Pool", "PoolStatus", "ReplaceFailed"]
+
+_CLOSING_S = 0.05
 
 
 class Pool:
@@ -55,6 +59,7 @@ class Pool:
             on_hopeless=self._refuse_waiting,
         )
         self.children = self._supervisor.children
+        self.health = Health(self._supervisor, options, notice)
         self._waiting: Ranked[Call] = Ranked()
         self._ward = Ward(self._spawn_for_ward)
         self._deadlines = Deadlines(
@@ -94,6 +99,10 @@ class Pool:
         """The steps that are loaded."""
         return self._sources.handles
 
+    def has(self, handle: str, revision: int) -> bool:
+        """Whether that revision of a step is loaded."""
+        return self._sources.has(handle, revision)
+
     async def start(self) -> None:
         """Start the children. Raises RunnerUnavailable when the first ones cannot start."""
         await self._supervisor.start()
@@ -131,12 +140,17 @@ class Pool:
     async def changed(self, paths: Sequence[str]) -> tuple[list[str], bool]:
         """Tell the children that files changed: the steps that reach them, and whether only
         new processes (`replace_all`) will see the new code."""
+        params = {"paths": list(paths)}
+        for child in self._supervisor.coming():
+            # What it has loaded may be of before; it is loaded into it again as into the others.
+            if child.capabilities.get("reload"):
+                child.peer.request(messages.CHANGED, params, lambda error, answer: None)
         handles: dict[str, None] = {}
         restart = False
         for child in await self._supervisor.live():
             if not child.capabilities.get("reload"):
                 return self.handles, True
-            answer = await child.peer.call(messages.CHANGED, {"paths": list(paths)})
+            answer = await child.peer.call(messages.CHANGED, params)
             handles.update(dict.fromkeys(answer.get("steps") or ()))
             restart = restart or bool(answer.get("restart"))
         return list(handles), restart
@@ -190,6 +204,12 @@ class Pool:
         else:
             call.runner.cancel(call, reason)
 
+    async def close(self) -> None:
+        """End all children once what runs or waits has finished; no further call may come."""
+        while not self._idle():  # noqa: ASYNC110  (nothing tells of the last of them)
+            await asyncio.sleep(_CLOSING_S)
+        await self.stop(1.0)
+
     async def stop(self, grace_s: float) -> None:
         """End all children; running calls have `grace_s` seconds, waiting ones end as lost."""
         self._supervisor.begin_stop()
@@ -200,10 +220,15 @@ class Pool:
             call.finish(Outcome("lost", None, ShuttingDown("Stepweave is stopping").to_wire()))
         await self._supervisor.stop(grace_s)
 
+    def look(self, memory: Mapping[int, int]) -> None:
+        """See how the children are, given the memory of processes in bytes by pid."""
+        self.health.look(memory)
+
     def statistics(self) -> dict[str, Any]:
         """Figures for people: status, and the children with pid, running and served calls."""
         return {
             "name": self.name,
+            "step": self.launch.step or None,
             "status": self.status,
             "reason": self.reason,
             "restarts": self.restarts,
@@ -216,11 +241,16 @@ class Pool:
                     "served": child.served,
                     "draining": child.draining,
                     "uptime_s": round(time.monotonic() - child.started_at, 1),
+                    **self.health.figures(child),
                     **{key: str(value) for key, value in child.info.items()},
                 }
                 for child in self.children
             ],
         }
+
+    def _idle(self) -> bool:
+        running = any(child.calls for child in self.children)
+        return not (running or self._waiting or self._ward.busy)
 
     # --- sending
 
@@ -253,7 +283,9 @@ class Pool:
         while self._waiting:
             if child.draining or not child.ready or len(child.calls) >= child.window:
                 return
-            self._send(child, self._waiting.popleft())
+            call = self._waiting.popleft()
+            if not call.done:
+                self._send(child, call)
 
     def _drop_waiting(self, call: Call, reason: str) -> None:
         with contextlib.suppress(ValueError):

@@ -48,6 +48,10 @@ class Sources:
         """The steps that are loaded."""
         return list(self._kept)
 
+    def has(self, handle: str, revision: int) -> bool:
+        """Whether that revision of a step is kept."""
+        return any(each.revision == revision for each in self._kept.get(handle, ()))
+
     def keep(self, handle: str, source: Source) -> None:
         """Give new children this revision, too."""
         self._kept.setdefault(handle, []).append(source)

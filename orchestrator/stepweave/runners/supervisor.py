@@ -142,12 +142,19 @@ class Supervisor:
         a ping."""
         if not child.draining:
             child.draining = True
-            self._background(self._give_up(child, why))
+            self.background(self._give_up(child, why))
 
     def retire(self, child: Child) -> None:
         """Let a child finish what it runs, then end it."""
         child.draining = True
-        self._background(self._drain(child))
+        self.background(self._drain(child))
+
+    def background(self, work: Any) -> asyncio.Task[Any]:
+        """Run something that may be cut off when the pool stops."""
+        task: asyncio.Task[Any] = asyncio.get_running_loop().create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        return task
 
     def begin_stop(self) -> None:
         """Start no child any more."""
@@ -204,7 +211,7 @@ class Supervisor:
         if not self._live():
             self.status = "restarting"
         if self._restarting is None or self._restarting.done():
-            self._restarting = self._background(self._restart())
+            self._restarting = self.background(self._restart())
 
     async def _restart(self) -> None:
         while not self.stopping and not self._full():
@@ -243,9 +250,3 @@ class Supervisor:
 
     def _full(self) -> bool:
         return len(self._live()) >= self._processes
-
-    def _background(self, work: Any) -> asyncio.Task[Any]:
-        task: asyncio.Task[Any] = asyncio.get_running_loop().create_task(work)
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
-        return task
