@@ -31,6 +31,7 @@ from stepweave.http.api_steps import ApiSteps
 from stepweave.http.app import App
 from stepweave.http.cors import Cors
 from stepweave.http.guard import Guard
+from stepweave.http.manage import cron as manage_cron
 from stepweave.http.static import Static
 from stepweave.insight import View
 from stepweave.live import Live
@@ -134,6 +135,7 @@ class Orchestrator:
         desk = manage.routes(
             Letters(self.store, self.bus.redrive), Browser(self.store), settings.server.max_body
         )
+        desk += manage_cron.routes(self._cron_service)
         pages = internal.make(View(self), self._guard(), desk)
         self.live = Live(
             self.project,
@@ -342,6 +344,9 @@ class Orchestrator:
         self._publish(self._discover())
         self.cron.reschedule(self.registry.of_kind(Kind.CRON))
         self.on_reload(self.registry)
+
+    async def _cron_service(self) -> CronService:
+        return self.cron
 
     def _warn_from_thread(self, message: str) -> None:
         with contextlib.suppress(RuntimeError):

@@ -26,6 +26,7 @@ COMMANDS = {
     "steps": "list a project's steps, routes and problems",
     "generate": "write the OpenAPI document of a project",
     "events": "look through dead letters, and deliver them anew",
+    "cron": "list cron steps, run one now, pause and resume",
     "state": "read and change a project's state",
     "doctor": "check what is installed, and say how to mend what is not",
     "conformance": "prove that a program is a runner",

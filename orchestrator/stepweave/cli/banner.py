@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from stepweave.cli import problems, words
@@ -21,7 +21,8 @@ _METHOD_CODES = {"GET": 32, "POST": 33, "PUT": 34, "PATCH": 34, "DELETE": 31}
 class Facts:
     """A running project. Times are Unix ms; `runners` gives (name, version) by language.
 
-    `workbench` is its URL or None, `next_runs` the next time of each cron step by its name.
+    `workbench` is its URL or None, `next_runs` the next time of each cron step by its
+    name; `paused` are the names of those that do not run.
     """
 
     version: str
@@ -35,6 +36,7 @@ class Facts:
     now: int
     took_s: float
     notes: Sequence[str] = field(default=())
+    paused: Collection[str] = field(default=())
 
 
 def banner(facts: Facts, paint: Paint) -> str:
@@ -89,6 +91,8 @@ def _cron(facts: Facts, paint: Paint) -> Iterator[str]:
     for step in steps:
         due = facts.next_runs.get(step.name)
         when = "" if due is None else f"  {paint.dim(words.until(due, facts.now))}"
+        if step.name in facts.paused:
+            when = f"  {paint.yellow('paused')}"
         yield f"    {step.name:<{names}}  {step.cron or '':<{crons}}{when}"
 
 

@@ -1,4 +1,4 @@
-"""Where `events` and `state` do their work: at the running server, else on the store itself.
+"""Where `events`, `state` and `cron` work: at the running server, else on the store itself.
 
 Both ways go through the routes of http.manage, so they cannot differ in what they do.
 """
@@ -18,12 +18,13 @@ from urllib.parse import quote, unquote, urlencode, urlsplit
 from starlette.applications import Starlette
 from starlette.types import Message
 
-from stepweave.cli import options, presence
+from stepweave.cli import options, presence, stopped
 from stepweave.engine.browser import Browser
 from stepweave.engine.letters import Letters, recorder
 from stepweave.engine.store.sqlite import SqliteStore
 from stepweave.errors import StepweaveError, UsageError
 from stepweave.http import manage
+from stepweave.http.manage import cron as manage_cron
 from stepweave.project import Project
 
 __all__ = ["Desk", "Missing", "dump", "open_desk"]
@@ -216,4 +217,5 @@ async def _open(runner: asyncio.Runner, project: Project) -> _Local:
     store = SqliteStore(project.storage, settings.storage.durability)
     letters = Letters(store, recorder(store))
     app = Starlette(routes=manage.routes(letters, Browser(store), settings.server.max_body))
+    app.routes.extend(manage_cron.routes(stopped.cron_of(project, store)))
     return _Local(runner, store, app)

@@ -88,6 +88,7 @@ class _Run:
             version = pool.info.get("language_version", "") if pool else ""
             for language in manifest.languages:
                 runners[language] = (name, str(version) if pool else reason or "not started")
+        jobs = orchestrator.cron.statistics()
         facts = Facts(
             stepweave.__version__,
             self.project.name,
@@ -96,10 +97,11 @@ class _Run:
             f"{url}/_stepweave/" if self.mode == "dev" else None,
             self.registry,
             runners,
-            {item["step"]: item["next"] for item in orchestrator.cron.statistics()},
+            {item["step"]: item["next"] for item in jobs},
             time.time_ns() // 1_000_000,
             time.monotonic() - self.began,
             notes,
+            {item["step"] for item in jobs if item["paused"]},
         )
         self.console.write(banner(facts, self.console.paint))
 

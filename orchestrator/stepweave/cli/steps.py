@@ -6,17 +6,20 @@ import argparse
 import dataclasses
 import sys
 import tempfile
+from collections.abc import AsyncIterator, Collection
+from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
 from stepweave.cli import options
 
 if TYPE_CHECKING:
     from stepweave.logs import LogHub
+    from stepweave.orchestrator import Orchestrator
     from stepweave.paint import Paint
     from stepweave.project import Project
     from stepweave.steps.registry import Registry
 
-__all__ = ["DESCRIPTION", "EXAMPLES", "add_arguments", "load", "run", "table"]
+__all__ = ["DESCRIPTION", "EXAMPLES", "add_arguments", "load", "opened", "run", "table"]
 
 DESCRIPTION = "List a project's steps, routes and streams, and what is wrong with its files."
 EXAMPLES = """\
@@ -35,26 +38,36 @@ def run(args: argparse.Namespace) -> int:
     """0 if every file can run, else 1."""
     project = options.open_project(args.folder)
     with options.console(args, project, sys.stderr) as console:
+        from stepweave.engine.store.peek import paused_steps
         from stepweave.logs import LogHub
 
         hub = LogHub(console)
         registry = options.run_loop(lambda: load(project, hub))
+        paused = paused_steps(project.storage) & registry.steps.keys()
         console.flush()
         if args.json:
             import orjson
 
-            listing = orjson.dumps(registry.to_json(), option=orjson.OPT_INDENT_2, default=str)
+            found = {**registry.to_json(), "paused": sorted(paused)}
+            listing = orjson.dumps(found, option=orjson.OPT_INDENT_2, default=str)
             print(listing.decode())
         else:
             from stepweave.paint import Paint, wants_color
 
             color = False if args.no_color else wants_color(sys.stdout)
-            sys.stdout.write(table(registry, Paint(color)))
+            sys.stdout.write(table(registry, Paint(color), paused))
     return 0 if registry.ok else 1
 
 
 async def load(project: Project, hub: LogHub) -> Registry:
     """The project's steps, without touching its data, which a running server may hold."""
+    async with opened(project, hub) as orchestrator:
+        return orchestrator.registry
+
+
+@asynccontextmanager
+async def opened(project: Project, hub: LogHub) -> AsyncIterator[Orchestrator]:
+    """The project with its steps loaded, over data of its own that is forgotten."""
     from stepweave.orchestrator import Orchestrator
 
     with tempfile.TemporaryDirectory(prefix="stepweave-") as folder:
@@ -62,11 +75,11 @@ async def load(project: Project, hub: LogHub) -> Registry:
         settings = dataclasses.replace(project.settings, storage=storage)
         alone = dataclasses.replace(project, settings=settings)
         async with Orchestrator(alone, "run", hub) as orchestrator:
-            return orchestrator.registry
+            yield orchestrator
 
 
-def table(registry: Registry, paint: Paint) -> str:
-    """One line a step and stream, then the problems and a sum."""
+def table(registry: Registry, paint: Paint, paused: Collection[str] = ()) -> str:
+    """One line a step and stream, then the problems and a sum; `paused` are names of steps."""
     from stepweave.cli import problems, words
     from stepweave.steps.model import Kind, Step
 
@@ -81,7 +94,7 @@ def table(registry: Registry, paint: Paint) -> str:
         trigger = {
             Kind.API: f"{item.method} {item.route}",
             Kind.EVENT: ", ".join(item.subscribes),
-            Kind.CRON: item.cron or "",
+            Kind.CRON: f"{item.cron}{' (paused)' if item.name in paused else ''}",
         }.get(item.kind, "")
         emits = ", ".join(emit.topic for emit in item.emits)
         rows.append((str(item.kind), item.name, trigger, emits, item.relpath))

@@ -37,6 +37,12 @@ class Ended(NamedTuple):
     done: bool
     recorded: bool
 
+    @property
+    def duration_ms(self) -> float:
+        """How long the last try took."""
+        span = self.call.span if self.call is not None else None
+        return 0.0 if span is None else round((span.ended_at - span.started_at) / 1000, 1)
+
 
 @dataclass(slots=True, eq=False)
 class Run:

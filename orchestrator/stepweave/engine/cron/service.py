@@ -164,6 +164,11 @@ class CronService:
         ]
         return sorted(found)[:count]
 
+    def upcoming(self, count: int, name: str) -> list[tuple[int, str]]:
+        """The next times of a step: Unix ms, and ISO text in its zone. Raises UnknownStep."""
+        shown = self._known(name).shown
+        return [(at, shown(at)) for at, _name in self.next_runs(count, name)]
+
     def statistics(self) -> list[dict[str, Any]]:
         """Each cron step with its next time, its last run and its counts; times in Unix ms."""
         return [job.statistics() for _name, job in sorted(self._jobs.items())]
