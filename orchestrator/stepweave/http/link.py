@@ -69,6 +69,7 @@ class Link(asyncio.Protocol):
         self._is_text = False
         self._held = False
         self._over = False
+        self._ended = False
 
     # --- for the client
 
@@ -233,10 +234,18 @@ class Link(asyncio.Protocol):
         self._end()
 
     def _end(self) -> None:
+        """Hang up once all is sent, and in any case soon."""
         self._over = True
-        if not self._transport.is_closing():
-            self._transport.close()
-            asyncio.get_running_loop().call_later(_GIVE_UP_S, self._transport.abort)
+        if self._ended:
+            return
+        self._ended = True
+        conn, transport = self._conn, self._transport
+        if conn.close_sent is not None and conn.close_rcvd is None and transport.can_write_eof():
+            # With more of its bytes on their way, a close would take back what was sent.
+            transport.write_eof()
+        else:
+            transport.close()
+        asyncio.get_running_loop().call_later(_GIVE_UP_S, transport.abort)
 
 
 def _first_protocol(_conn: ServerProtocol, offered: Any) -> Subprotocol | None:

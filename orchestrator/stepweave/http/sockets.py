@@ -20,7 +20,7 @@ from stepweave.http.link import Link, text_frame
 from stepweave.http.request import headers
 from stepweave.http.response import Reply, error_reply
 
-__all__ = ["Limits", "Sockets"]
+__all__ = ["InvalidMessage", "Limits", "Sockets", "read_message"]
 
 _INTERNAL = "/_stepweave"
 _MOST_MISTAKES = 20
@@ -181,8 +181,8 @@ class Client(Follower):
 
     def _handle(self, data: bytes) -> None:
         try:
-            kind, key, subscription = _read(data)
-        except _Wrong as wrong:
+            kind, key, subscription = read_message(data)
+        except InvalidMessage as wrong:
             self._mistakes += 1
             self._tell(wrong.key, "INVALID_MESSAGE", str(wrong))
             if self._mistakes >= _MOST_MISTAKES:
@@ -244,7 +244,7 @@ class Client(Follower):
             self.flush()
 
 
-class _Wrong(Exception):
+class InvalidMessage(Exception):
     """A message that makes no sense; `key` holds the names that could be read."""
 
     def __init__(self, text: str, *key: str | None) -> None:
@@ -252,29 +252,34 @@ class _Wrong(Exception):
         self.key = key or (None, None, None)
 
 
-def _read(data: bytes) -> tuple[str, Key, str]:
-    """The kind, room and subscription of a message. Raises _Wrong with what to do."""
+def read_message(data: bytes) -> tuple[str, Key, str]:
+    """What a message says: join or leave, the room, and the client's name for the subscription.
+
+    Raises InvalidMessage.
+    """
     try:
         message: Any = orjson.loads(data)
     except ValueError as error:
-        raise _Wrong(f"the message is not JSON: {error}") from error
+        raise InvalidMessage(f"the message is not JSON: {error}") from error
     kind = message.get("type") if isinstance(message, dict) else None
     if kind not in ("join", "leave"):
-        raise _Wrong(f'a message has the type "join" or "leave", not {_shown(kind)}')
+        raise InvalidMessage(f'a message has the type "join" or "leave", not {_shown(kind)}')
     given = message.get("data")
     if not isinstance(given, dict):
-        raise _Wrong(f'"{kind}" needs data: {{streamName, groupId, id?, subscriptionId}}')
+        raise InvalidMessage(f'"{kind}" needs data: {{streamName, groupId, id?, subscriptionId}}')
     names = [given.get(name) for name in ("streamName", "groupId", "id")]
     stream, group, id = (name if isinstance(name, str) else None for name in names)
     for name, value in zip(("streamName", "groupId"), names, strict=False):
         if not isinstance(value, str):
-            raise _Wrong(f'"{name}" must be a string, not {_shown(value)}', stream, group, id)
+            raise InvalidMessage(
+                f'"{name}" must be a string, not {_shown(value)}', stream, group, id
+            )
     if names[2] is not None and id is None:
-        raise _Wrong(f'"id" must be a string, not {_shown(names[2])}', stream, group, id)
+        raise InvalidMessage(f'"id" must be a string, not {_shown(names[2])}', stream, group, id)
     subscription = given.get("subscriptionId")
     if subscription is not None and not isinstance(subscription, str):
         text = f'"subscriptionId" must be a string, not {_shown(subscription)}'
-        raise _Wrong(text, stream, group, id)
+        raise InvalidMessage(text, stream, group, id)
     assert stream is not None and group is not None
     return kind, (stream, group, id), subscription or ""
 
