@@ -66,7 +66,8 @@ class Bus:
         self._store = store
         self._notice = notice
         self._options = options
-        self._ids = ids.EventIds()
+        # The clock may have been set back since the last run: order goes by ids.
+        self._ids = ids.EventIds(after=store.newest())
         self._topics: dict[str, tuple[Subscription, ...]] = {}
         self._pace = Pace()
         self._dispatcher = Dispatcher(

@@ -7,7 +7,7 @@ from itertools import groupby
 from typing import Any
 
 from stepweave.calls import now_ms
-from stepweave.engine import batches
+from stepweave.engine import batches, ids
 from stepweave.engine.bodies import Bodies
 from stepweave.engine.cancelled import Cancelled
 from stepweave.engine.delays import Delays
@@ -363,6 +363,8 @@ class Dispatcher:
         now = now_ms()
         event: Event | None = None
         for row in rows:
+            if row.due_at > now:
+                row = row._replace(due_at=_due_at(row, now))
             name = row.subscription
             subscription = self._subscriptions.get(name)
             plain = row.attempt == 1 and row.due_at <= now and row.priority is None
@@ -454,3 +456,11 @@ class Dispatcher:
                 if len(kept) < len(left.deliveries):
                     self._cancelled.drop(event, name)
                     left.deliveries = kept
+
+
+def _due_at(row: Waiting, now: int) -> int:
+    """When a delivery found at start is due; after a clock that was set back, not hours later."""
+    born = ids.born_at(row.event)
+    if row.attempt == 1 and now < born <= row.due_at:
+        return now + row.due_at - born
+    return row.due_at

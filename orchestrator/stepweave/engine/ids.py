@@ -7,7 +7,7 @@ import time
 
 from stepweave.errors import InvalidInput
 
-__all__ = ["EventIds", "read", "show"]
+__all__ = ["EventIds", "born_at", "read", "show"]
 
 _EPOCH_MS = 1_700_000_000_000
 
@@ -22,9 +22,10 @@ class EventIds:
 
     __slots__ = ("_last", "_node")
 
-    def __init__(self, node: int | None = None) -> None:
+    def __init__(self, node: int | None = None, *, after: int = 0) -> None:
+        """All ids will be larger than `after`, wherever the clock stands."""
         self._node = (int.from_bytes(os.urandom(2), "big") if node is None else node) & 0x3FF
-        self._last = 0
+        self._last = after
 
     def next(self) -> int:
         """A new id, larger than all before it even when the clock steps back."""
@@ -36,6 +37,11 @@ class EventIds:
         return now
 
 
+def born_at(id: int) -> int:
+    """The Unix ms of an id, by the clock of its time."""
+    return (id >> 22) + _EPOCH_MS
+
+
 def show(id: int) -> str:
     """The form in which people and programs see an event id."""
     return f"{id:016x}"
@@ -43,6 +49,6 @@ def show(id: int) -> str:
 
 def read(shown: str) -> int:
     """The id that `show` gave. Raises InvalidInput for anything else."""
-    if len(shown) != 16 or set(shown) - set("0123456789abcdef"):
+    if len(shown) != 16 or set(shown) - set("0123456789abcdef") or shown >= "7fffffffffffffff":
         raise InvalidInput(f"{shown!r:.60} is no id of an event, which has 16 hexadecimal digits")
     return int(shown, 16)

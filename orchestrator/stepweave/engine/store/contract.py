@@ -194,6 +194,10 @@ class Store(Protocol):
         """The events with these ids, as far as they are there. Raises StoreFailed."""
         ...
 
+    def newest(self) -> int:
+        """The largest id of an event that waits or holds its group, 0 for none. Only at start."""
+        ...
+
     def waiting(self) -> Iterator[Waiting]:
         """Every delivery not settled, by rank. Only before the first submit."""
         ...

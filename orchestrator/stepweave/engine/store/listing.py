@@ -27,6 +27,7 @@ __all__ = [
     "forget_dead",
     "held",
     "letter",
+    "newest",
     "pending",
     "starts",
     "state",
@@ -54,6 +55,15 @@ def events(connection: sqlite3.Connection, ids: Sequence[int]) -> list[StoredEve
             f"{_EVENT} WHERE id IN ({marks})", ids
         )
     ]
+
+
+def newest(connection: sqlite3.Connection) -> int:
+    """The largest event id; see Store.newest."""
+    (event,) = connection.execute(
+        "SELECT max(coalesce((SELECT max(id) FROM events), 0),"
+        " coalesce((SELECT max(event) FROM dead WHERE holds), 0))"
+    ).fetchone()
+    return int(event)
 
 
 def waiting(connection: sqlite3.Connection) -> Iterator[Waiting]:

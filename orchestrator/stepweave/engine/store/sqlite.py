@@ -277,6 +277,13 @@ class SqliteStore:
         except sqlite3.Error as error:
             raise StoreFailed(f"{self._path}: cannot be read: {error}") from error
 
+    def newest(self) -> int:
+        """See Store.newest."""
+        try:
+            return listing.newest(self._read)
+        except sqlite3.Error as error:
+            raise StoreFailed(opening.reason(self._path, error)) from error
+
     def waiting(self) -> Iterator[Waiting]:
         """See Store.waiting."""
         try:
