@@ -56,6 +56,7 @@ class Runs:
     def run(self, subscription: Subscription, delivery: Delivery) -> None:
         """Run a delivery whose event is loaded."""
         step, event = subscription.step, delivery.event
+        span = self._span(step, delivery)
         problem = self._input_problem(step, event) if step.input is not None else None
         if problem is not None and self._strict_input:
             error = {"code": "invalid_payload", "message": problem}
@@ -70,8 +71,8 @@ class Runs:
         call = self._invoker.invoke(
             step,
             "event",
-            {"topic": event.topic, "data": event.data, "event": ids.show(event.id)},
-            self._span(step, delivery),
+            {"topic": event.topic, "data": event.data, "event": span.event_id},
+            span,
             done,
             attempt=delivery.attempt,
             suspect=retries.suspicion(delivery, step.infrastructure.queue),

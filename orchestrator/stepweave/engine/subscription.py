@@ -58,6 +58,7 @@ class Subscription:
     """
 
     __slots__ = (
+        "_batch",
         "_concurrency",
         "_first_at",
         "_groups",
@@ -128,6 +129,7 @@ class Subscription:
         self.name = step.name
         self.delay_ms = int(queue.delay_s * 1000)
         self.priority = queue.priority
+        self._batch = queue.batch
         self._concurrency = queue.concurrency or concurrency
         lanes, throttle = self.lanes, queue.throttle
         if throttle is None or (lanes is not None and lanes.throttle.key != throttle.key):
@@ -168,10 +170,27 @@ class Subscription:
 
     def release(self, delivery: Delivery) -> None:
         """Queue a delivery that was held or is tried again, ahead of its group."""
-        if not self._ready:
+        if self._ready:
+            self._ready.append(delivery)
+            self.start()
+        elif (
+            self._batch is None
+            and self.running < self._concurrency
+            and not self.paused
+            and not self._starting
+        ):
+            # Nothing waits and there is room, as for most: the queue would only cost time.
+            self._starting = True
+            try:
+                self._begin(delivery)
+            finally:
+                self._starting = False
+            if self._ready:
+                self.start()
+        else:
             self._first_at = None
-        self._ready.append(delivery)
-        self.start()
+            self._ready.append(delivery)
+            self.start()
 
     def keep(self, group: str) -> None:
         """Let nothing of a group start: a dead letter of an earlier run holds it."""
@@ -219,7 +238,8 @@ class Subscription:
     def free(self) -> None:
         """A call has ended: another may start."""
         self.running -= 1
-        self.start()
+        if self._ready:
+            self.start()
 
     def wait(self, delivery: Delivery) -> None:
         """A delivery that was begun waits for its lane; see `Lanes.admit`."""
@@ -252,14 +272,12 @@ class Subscription:
             return
         self._starting = True
         try:
-            if self.step.infrastructure.queue.batch is None:
+            if self._batch is None:
                 while self._ready and self.running < self._concurrency and not self.paused:
                     delivery = self._ready.pop()
                     if delivery is None:
                         break
-                    self.running += 1
-                    self.active.add(delivery)
-                    self._port.begin(self, delivery)
+                    self._begin(delivery)
             else:
                 self._start_batches()
         except StoreFailed as error:
@@ -268,9 +286,14 @@ class Subscription:
         finally:
             self._starting = False
 
+    def _begin(self, delivery: Delivery) -> None:
+        self.running += 1
+        self.active.add(delivery)
+        self._port.begin(self, delivery)
+
     def _start_batches(self) -> None:
         """Begin batches that are full or whose first delivery has waited long enough."""
-        batch = self.step.infrastructure.queue.batch
+        batch = self._batch
         assert batch is not None
         while self._ready and self.running < self._concurrency and not self.paused:
             if len(self._ready) < batch.size and batch.wait_s:
