@@ -30,6 +30,7 @@ from stepweave.http.access_log import AccessLog
 from stepweave.http.api_steps import ApiSteps
 from stepweave.http.app import App
 from stepweave.http.cors import Cors
+from stepweave.http.finish import Finish
 from stepweave.http.guard import Guard
 from stepweave.http.manage import cron as manage_cron
 from stepweave.http.static import Static
@@ -125,12 +126,14 @@ class Orchestrator:
             notice=self.records.notice,
             timezone=settings.cron.timezone,
         )
+        finish = Finish(etag=settings.server.etag, pack_from=settings.server.compression)
         self.api = ApiSteps(
             self.invoker,
             self.store,
             self.records.notice,
             max_body=settings.server.max_body,
             development=self.mode != "start",
+            finish=finish,
         )
         desk = manage.routes(
             Letters(self.store, self.bus.redrive), Browser(self.store), settings.server.max_body
@@ -151,7 +154,7 @@ class Orchestrator:
             self.registry.table,
             cors=Cors.make(settings.cors, development=self.mode != "start"),
             events=self.live.events,
-            static=self._static_files(),
+            static=self._static_files(finish),
         )
         stack.push_async_callback(self._quiet)
         if self.mode == "dev":
@@ -278,11 +281,11 @@ class Orchestrator:
             notice=self.records.notice,
         )
 
-    def _static_files(self) -> Static | None:
+    def _static_files(self, finish: Finish) -> Static | None:
         server = self.project.settings.server
         if not server.static:
             return None
-        return Static(self.project.root, server.static, server.static_max_age_s)
+        return Static(self.project.root, server.static, server.static_max_age_s, finish)
 
     def _guard(self) -> Guard:
         server = self.project.settings.server

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from stepweave.http.finish import Finish
 from stepweave.http.static import Static
 from stepweave.project import SettingsError
 from tests.flows.harness import Running, start
@@ -220,4 +221,4 @@ async def test_one_folder_alone_is_that_of_all_paths(tmp_path: Path) -> None:
 
 def test_a_folder_that_is_not_there_stops_the_start(tmp_path: Path) -> None:
     with pytest.raises(SettingsError, match=r"static: there is no folder .*/nowhere"):
-        Static(tmp_path, {"/": "nowhere"}, 0)
+        Static(tmp_path, {"/": "nowhere"}, 0, Finish(etag=False, pack_from=None))

@@ -207,6 +207,8 @@ def test_an_empty_string_stands_for_none(tmp_path: Path) -> None:
         ('[server]\nport = "x"', r'\[server\] port must be a whole number from 0 .*, not "x"'),
         ("[server]\nport = 70000", "from 0 to 65535, not 70000"),
         ("[server]\nport = true", "not True"),
+        ('[server]\ncompression = "much"', 'true, false, or bytes or a string such as "16MB"'),
+        ('[server]\nstatic = { a = "b" }', 'a folder such as "public", or a table'),
         ('[server]\nhost = ""', "host must be a string that is not empty"),
         ('[server]\nmax_body = "lots"', 'bytes or a string such as "16MB", at least 1, not "lots"'),
         ('[shutdown]\ngrace_s = "5 parsecs"', 'seconds or a string such as "5m"'),
@@ -226,6 +228,29 @@ def test_a_wrong_setting_is_refused_with_its_place(tmp_path: Path, toml: str, me
     with pytest.raises(SettingsError, match=message) as caught:
         settings(tmp_path, toml)
     assert str(caught.value).startswith(str(tmp_path))
+
+
+@pytest.mark.parametrize(
+    ("text", "size"), [("true", 1024), ("off", None), ("4KB", 4096), ("1", 1024)]
+)
+def test_compression_is_a_switch_or_a_size(tmp_path: Path, text: str, size: int | None) -> None:
+    read = settings(tmp_path, "", STEPWEAVE_SERVER_COMPRESSION=text)
+    assert read.server.compression == size
+
+
+@pytest.mark.parametrize(
+    ("text", "folders"),
+    [
+        ("public", {"/": "public"}),
+        ("/a=x, /=y/z", {"/a": "x", "/": "y/z"}),
+        ("", {}),
+    ],
+)
+def test_folders_come_from_the_environment_too(
+    tmp_path: Path, text: str, folders: dict[str, str]
+) -> None:
+    read = settings(tmp_path, "", STEPWEAVE_SERVER_STATIC=text)
+    assert read.server.static == folders
 
 
 @pytest.mark.parametrize(

@@ -10,6 +10,7 @@ from stepweave.calls import Call, Outcome
 from stepweave.engine.invoker import Invoker
 from stepweave.errors import InvalidInput, StoreFailed, TooLarge
 from stepweave.http import checks, request
+from stepweave.http.finish import Finish
 from stepweave.http.identity import request_id
 from stepweave.http.response import Reply, Send, error_reply, from_handler, send_reply
 from stepweave.steps.coercion import coerced
@@ -41,12 +42,14 @@ class ApiSteps:
         *,
         max_body: int,
         development: bool,
+        finish: Finish | None = None,
     ) -> None:
         self._invoker = invoker
         self._store = store
         self._notice = notice
         self._max_body = max_body
         self._development = development
+        self._finish = finish
         self._loop = asyncio.get_running_loop()
         self.served = 0
 
@@ -142,6 +145,8 @@ class ApiSteps:
             except StoreFailed as error:
                 self._notice("error", str(error), call)
                 reply = error_reply(503, "The answer could not be made durable", traceId=trace_id)
+        if self._finish is not None:
+            reply = await self._finish.finish(reply, method, head)
         await send_reply(send, reply, *ids, head_only=head_only)
 
     def _reply(self, step: Step, call: Call, outcome: Outcome) -> Reply:

@@ -13,11 +13,16 @@ from starlette.datastructures import Headers
 from starlette.responses import FileResponse, RedirectResponse, Response
 from starlette.staticfiles import NotModifiedResponse, StaticFiles
 
+from stepweave.http.finish import Finish
 from stepweave.http.identity import identity
-from stepweave.http.response import Send
+from stepweave.http.request import headers
+from stepweave.http.response import Reply, Send, send_reply
 from stepweave.project import SettingsError
 
 __all__ = ["Static"]
+
+_MOST_PACKED = 8 << 20
+"""Bytes; larger files are sent as they are."""
 
 _INDEX = "index.html"
 # What Python's own table lacks, or lacked until lately.
@@ -43,7 +48,10 @@ class Static:
     outside of its folder. Raises SettingsError for a folder that does not exist.
     """
 
-    def __init__(self, root: Path, folders: Mapping[str, str], max_age_s: float) -> None:
+    def __init__(
+        self, root: Path, folders: Mapping[str, str], max_age_s: float, finish: Finish
+    ) -> None:
+        self._finish = finish
         self._folders = []
         for prefix in sorted(folders, key=len, reverse=True):
             folder = root / folders[prefix]
@@ -81,6 +89,16 @@ class Static:
             response.headers.update(self._headers)
             if _CONDITIONS.is_not_modified(response.headers, Headers(raw=list(scope["headers"]))):
                 response = NotModifiedResponse(response.headers)
+            elif self._finish.packs(facts.st_size) and facts.st_size <= _MOST_PACKED:
+                asked = headers(scope["headers"])
+                if "range" not in asked:
+                    body = await anyio.to_thread.run_sync(Path(name).read_bytes)
+                    response.headers["content-length"] = str(len(body))
+                    reply = Reply(200, response.raw_headers, body)
+                    reply = await self._finish.finish(reply, "", asked)
+                    only_head = scope["method"] == "HEAD"
+                    await send_reply(send, reply, trace_id, request_id, head_only=only_head)
+                    return
         response.headers["x-trace-id"] = trace_id
         response.headers["x-request-id"] = request_id
         await response(scope, receive, send)  # type: ignore[arg-type]

@@ -40,7 +40,8 @@ class Server:
 
     `hosts` are names besides this machine's own under which the workbench may be reached.
     `token` opens the internal API under `start`, to those who send it. `tls_cert` and `tls_key`
-    are PEM files, relative to the project. `body_timeout_s` grows by a second per kilobyte.
+    are PEM files, relative to the project. `compression` is the size from which answers are packed.
+    `body_timeout_s` grows by a second per kilobyte.
     """
 
     host: str = _setting("127.0.0.1", values.text)
@@ -51,6 +52,8 @@ class Server:
     token: str | None = _setting(None, values.optional(values.text))
     static: Mapping[str, str] = field(default_factory=dict, metadata={"read": values.folders})
     static_max_age_s: float = _setting(0.0, values.seconds(0.0))
+    etag: bool = _setting(True, values.flag)
+    compression: int | None = _setting(None, values.from_size(1024))
     access_log: bool = _setting(False, values.flag)
     tls_cert: str | None = _setting(None, values.optional(values.text))
     tls_key: str | None = _setting(None, values.optional(values.text))

@@ -10,8 +10,8 @@ from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
 
 __all__ = [
-    "Reader", "choice", "flag", "folders", "integer", "number", "optional", "seconds", "size",
-    "text", "texts", "timezone", "variables",
+    "Reader", "choice", "flag", "folders", "from_size", "integer", "number", "optional", "seconds",
+    "size", "text", "texts", "timezone", "variables",
 ]  # fmt: skip
 
 T = TypeVar("T")
@@ -105,6 +105,22 @@ def size(least: int = 0) -> Reader[int]:
         if isinstance(value, int) and not isinstance(value, bool) and value >= least:
             return value
         raise ValueError(f'bytes or a string such as "16MB", at least {least}')
+
+    return read
+
+
+def from_size(usual: int) -> Reader[int | None]:
+    """A number of bytes from which on, `usual` for true, None for false."""
+
+    def read(value: Any) -> int | None:
+        try:
+            return usual if flag(value) else None
+        except ValueError:
+            pass
+        try:
+            return size(1)(value)
+        except ValueError as error:
+            raise ValueError(f"true, false, or {error}") from None
 
     return read
 
