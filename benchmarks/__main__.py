@@ -21,6 +21,7 @@ from benchmarks import (
     recovery,
     rpc,
     state,
+    streams,
     uptime,
 )
 from benchmarks.processes import NotAvailable
@@ -37,6 +38,7 @@ BENCHMARKS: dict[str, Callable[[Settings], list[Table]]] = {
     "uptime": uptime.run,
     "recovery": recovery.run,
     "state": state.run,
+    "streams": streams.run,
     "memory": memory.run,
 }
 
