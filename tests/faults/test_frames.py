@@ -91,5 +91,5 @@ async def test_a_runner_that_ends_by_itself_says_its_last_words(running: Running
     await running.emit("do.die", 1)
     await running.settled()
     (letter,) = await running.dead()
-    assert b"these are my last words" in letter.error
+    assert "these are my last words" in letter.errors
     assert any("these are my last words" in message for message in running.messages)

@@ -54,7 +54,7 @@ async def test_an_event_that_kills_its_runner_is_buried_after_its_tries_and_spar
     await running.settled()
     (letter,) = await running.dead()
     assert (letter.topic, letter.attempts, letter.reason) == (f"note.{language}", 4, "lost")
-    assert b"SIGKILL" in letter.error
+    assert "SIGKILL" in letter.errors
     assert count(running, "delivered") == 250
 
 
