@@ -18,6 +18,7 @@ from stepweave.engine.browser import Browser
 from stepweave.engine.bus import Bus, BusOptions
 from stepweave.engine.cron import CronService
 from stepweave.engine.invoker import Invoker
+from stepweave.engine.ledger import Ledger
 from stepweave.engine.letters import Letters
 from stepweave.engine.state import State
 from stepweave.engine.store.operations import StateClear
@@ -136,7 +137,10 @@ class Orchestrator:
             finish=finish,
         )
         desk = manage.routes(
-            Letters(self.store, self.bus.redrive), Browser(self.store), settings.server.max_body
+            Ledger(self.store, self.bus),
+            Letters(self.store, self.bus),
+            Browser(self.store),
+            settings.server.max_body,
         )
         desk += manage_cron.routes(self._cron_service)
         pages = internal.make(View(self), self._guard(), desk)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 import time
-from collections.abc import AsyncIterator, Callable, Sized
+from collections.abc import AsyncIterator, Callable, Sequence, Sized
 from pathlib import Path
 from typing import Any
 
@@ -12,11 +12,14 @@ import httpx
 import orjson
 import pytest
 from starlette.applications import Starlette
+from starlette.routing import Route
 
 from stepweave.engine.browser import Browser
-from stepweave.engine.letters import Letters, recorder
+from stepweave.engine.ledger import Ledger
+from stepweave.engine.letters import Letters
+from stepweave.engine.offline import Offline
 from stepweave.engine.store import listing, schema
-from stepweave.engine.store.operations import Bury, PutEvent, StateSet
+from stepweave.engine.store.operations import Bury, PutEvent, Retry, Settle, StateSet
 from stepweave.engine.store.sqlite import SqliteStore
 from stepweave.http import manage
 from stepweave.payload import Payload, encode
@@ -31,13 +34,30 @@ ERROR = {
 }
 
 
+class Bus(Offline):
+    """A bus in which the test says what runs and is held."""
+
+    def __init__(self, store: SqliteStore) -> None:
+        super().__init__(store)
+        self.active: set[tuple[int, str]] = set()
+        self.subscriptions: dict[str, Any] = {}
+
+    def running(self) -> set[tuple[int, str]]:
+        return self.active
+
+    def statistics(self) -> dict[str, Any]:
+        return {**super().statistics(), "subscriptions": self.subscriptions, "published": 3}
+
+
 class Api:
     """The routes, and the store below them."""
 
     def __init__(self, store: SqliteStore) -> None:
         self.store = store
-        letters = Letters(store, recorder(store))
-        app = Starlette(routes=manage.routes(letters, Browser(store), MAX_BODY))
+        self.bus = bus = Bus(store)
+        parts = Ledger(store, bus), Letters(store, bus), Browser(store)
+        app = Starlette(routes=manage.routes(*parts, MAX_BODY))
+        self.paths = [route.path for route in app.routes if isinstance(route, Route)]
         self.http = httpx.AsyncClient(
             transport=httpx.ASGITransport(app), base_url="http://localhost/_stepweave/api"
         )
@@ -53,6 +73,20 @@ class Api:
         bury = Bury(id, step, 4, "error", orjson.dumps(ERROR), 8, True)
         await self.store.apply((put, bury))
         return (await self.store.dead(1))[0].id
+
+    async def put(
+        self,
+        *ids: int,
+        steps: Sequence[str] = ("Pay",),
+        group: str | None = None,
+        due_at: int = 5,
+    ) -> None:
+        """Make events, with a delivery for each of the steps."""
+        for id in ids:
+            data, deliveries = encode({"n": id}), tuple((step, due_at) for step in steps)
+            await self.store.apply(
+                (PutEvent(id, "order", data, "00-7-8-01", "Shop", 5, group, None, deliveries),)
+            )
 
     async def waiting(self) -> list[tuple[str, Payload | None]]:
         """Step and data of what is to be delivered."""
@@ -99,7 +133,7 @@ async def test_a_dead_letter_is_shown_whole(api: Api) -> None:
             "id": id, "event": "0000000000000001", "step": "Pay", "topic": "order",
             "trace_id": "7", "attempts": 4, "reason": "error", "error": ERROR, "at": 8,
             "source": "Shop", "group": "g", "data": {"order": 7}, "type": "object", "size": 11,
-            "holds": False, "errors": [ERROR], "event_at": 5,
+            "holds": False, "errors": [ERROR], "event_at": 5, "behind": None,
         },
     )  # fmt: skip
 
@@ -195,9 +229,166 @@ async def test_a_discarded_letter_is_gone(api: Api) -> None:
     assert await api.waiting() == []
 
 
+async def test_a_letter_that_holds_a_group_tells_how_many_are_behind_it(api: Api) -> None:
+    await api.put(1, 2, 3, group="g")
+    await api.store.apply((Bury(1, "Pay", 1, "error", b"{}", 8, True, holds=True),))
+
+    (letter,) = (await api.ask("GET", "/dead?step=Pay"))[1]["dead"]
+    assert letter["holds"] is True
+    _, shown = await api.ask("GET", f"/dead/{letter['id']}")
+    assert shown["behind"] == 2
+    assert (await api.ask("GET", "/dead?step=Ship"))[1]["dead"] == []
+
+
+# --- deliveries
+
+
+async def test_deliveries_are_listed_newest_first_in_pages(api: Api) -> None:
+    await api.put(1, 2, steps=("Pay", "Ship"))
+
+    _, page = await api.ask("GET", "/events?limit=3")
+    found = [(int(row["event"], 16), row["step"]) for row in page["events"]]
+    assert found == [(2, "Ship"), (2, "Pay"), (1, "Ship")]
+    assert page["next"] == "0000000000000001:Ship"
+    _, page = await api.ask("GET", f"/events?limit=3&before={page['next']}")
+    assert page == {
+        "events": [
+            {
+                "event": "0000000000000001", "step": "Pay", "topic": "order", "state": "waiting",
+                "attempt": 1, "due_at": 5, "at": 5, "source": "Shop", "trace_id": "7",
+                "group": None, "priority": None, "size": 7, "data": '{"n":1}', "error": None,
+            }
+        ],
+        "next": None,
+    }  # fmt: skip
+
+
+async def states(api: Api) -> None:
+    """One delivery in each state: 1 runs, 2 waits, 3 is scheduled, 4 is retried, 5 is held."""
+    far = 1 << 50
+    await api.put(1, 2)
+    await api.put(3, due_at=far)
+    await api.put(4)
+    await api.store.apply((Retry(4, "Pay", 2, far, orjson.dumps(ERROR)),))
+    await api.put(5, group="g")
+    api.bus.active = {(1, "Pay"), (9, "Pay")}
+    api.bus.subscriptions = {"Pay": {"running": 1, "waiting": 2, "held": {"g": 1}, "delayed": 2}}
+
+
+@pytest.mark.parametrize(
+    ("state", "event"),
+    [("running", 1), ("waiting", 2), ("scheduled", 3), ("retrying", 4), ("held", 5)],
+)
+async def test_a_delivery_has_a_state_and_is_found_by_it(api: Api, state: str, event: int) -> None:
+    await states(api)
+
+    _, page = await api.ask("GET", f"/events?state={state}")
+    assert [(int(row["event"], 16), row["state"]) for row in page["events"]] == [(event, state)]
+    assert page["next"] is None
+    assert page["events"][0]["error"] == (ERROR if state == "retrying" else None)
+
+
+async def test_deliveries_are_found_by_step_and_topic(api: Api) -> None:
+    await api.put(1, 2, steps=("Pay", "Ship"))
+    api.bus.active = {(1, "Pay"), (2, "Ship")}
+
+    for path in ("/events?step=Ship", "/events?step=Ship&topic=order"):
+        _, page = await api.ask("GET", path)
+        assert [int(row["event"], 16) for row in page["events"]] == [2, 1]
+    for path in ("/events?topic=other", "/events?state=running&topic=other"):
+        assert (await api.ask("GET", path))[1] == {"events": [], "next": None}
+    _, page = await api.ask("GET", "/events?state=running&step=Ship")
+    assert [int(row["event"], 16) for row in page["events"]] == [2]
+
+
+async def test_an_event_is_shown_with_each_of_its_deliveries(api: Api) -> None:
+    await api.put(1, steps=("Pay", "Ship"))
+    await api.store.apply((Retry(1, "Pay", 2, 6, b'{"message":"first"}'),))
+    await api.store.apply((Bury(1, "Pay", 2, "error", orjson.dumps(ERROR), 8, None),))
+
+    status, shown = await api.ask("GET", "/events/0000000000000001")
+    assert status == 200
+    about = {name: shown[name] for name in ("event", "topic", "source", "trace_id", "data", "at")}
+    assert about == {
+        "event": "0000000000000001", "topic": "order", "source": "Shop", "trace_id": "7",
+        "data": {"n": 1}, "at": 5,
+    }  # fmt: skip
+    ship, pay = shown["deliveries"]
+    assert (ship["step"], ship["state"], ship["errors"]) == ("Ship", "waiting", [])
+    assert (pay["step"], pay["state"], pay["dead"], pay["attempt"]) == ("Pay", "dead", 1, 2)
+    assert pay["errors"] == [{"message": "first"}, ERROR]
+
+    await api.store.apply((Settle(1, "Ship", True),))
+    status, shown = await api.ask("GET", "/events/0000000000000001")
+    assert (shown["data"], [each["state"] for each in shown["deliveries"]]) == ({"n": 1}, ["dead"])
+    status, answer = await api.ask("GET", "/events/0000000000000002")
+    assert status == 404 and "its trace tells" in answer["error"]
+
+
+async def test_what_has_not_begun_is_cancelled(api: Api) -> None:
+    await api.put(1, 2, steps=("Pay", "Ship"))
+
+    path = "/events/0000000000000001"
+    assert await api.ask("DELETE", f"{path}?step=Ship") == (
+        200, {"event": "0000000000000001", "cancelled": 1, "running": []},
+    )  # fmt: skip
+    assert (await api.ask("DELETE", path))[1]["cancelled"] == 1
+    assert (await api.ask("DELETE", path))[0] == 404
+    assert [step for step, _ in await api.waiting()] == ["Pay", "Ship"]
+
+    api.bus.active = {(9, "Pay")}
+    assert (await api.ask("DELETE", "/events/0000000000000009"))[1] == {
+        "event": "0000000000000009", "cancelled": 0, "running": ["Pay"],
+    }  # fmt: skip
+
+
+async def test_all_of_a_step_or_a_topic_is_cancelled(api: Api) -> None:
+    await api.put(*range(1, 251), steps=("Pay", "Ship"))
+
+    assert await api.ask("POST", "/events/cancel?topic=none") == (
+        200, {"cancelled": 0, "running": 0},
+    )  # fmt: skip
+    _, answer = await api.ask("POST", "/events/cancel?step=Ship&topic=order")
+    assert answer == {"cancelled": 250, "running": 0}
+    assert {step for step, _ in await api.waiting()} == {"Pay"}
+    assert (await api.ask("POST", "/events/cancel"))[1]["cancelled"] == 250
+    assert await api.waiting() == []
+
+
+async def test_queues_are_counted_by_step_and_in_all(api: Api) -> None:
+    await states(api)
+    await api.put(6, steps=("Gone",))
+    api.bus.subscriptions["Pay"]["lanes"] = {"eu": 2}
+    await api.store.apply(tuple(Settle(n, "Pay", True) for n in range(1, 6)))
+
+    none: dict[str, Any] = {"running": 0, "waiting": 0, "delayed": 0, "held": [], "lanes": []}
+    assert (await api.ask("GET", "/queues"))[1] == {
+        "queues": [
+            {"step": "Gone", **none, "parked": 1},
+            {
+                "step": "Pay", "running": 1, "waiting": 2, "delayed": 2, "parked": 0,
+                "held": [{"group": "g", "behind": 1}], "lanes": [{"lane": "eu", "waiting": 2}],
+            },
+        ],
+        "totals": {"running": 1, "waiting": 2, "delayed": 2, "parked": 1, "published": 3},
+    }  # fmt: skip
+
+
 @pytest.mark.parametrize(
     ("method", "path"),
     [
+        ("GET", "/events?state=lost"),
+        ("GET", "/events?limit=0"),
+        ("GET", "/events?before=7"),
+        ("GET", "/events?before=x:Pay"),
+        ("GET", "/events?setp=Pay"),
+        ("GET", "/events/7"),
+        ("GET", "/events/zzzzzzzzzzzzzzzz"),
+        ("GET", "/events/ffffffffffffffff"),
+        ("DELETE", "/events/7"),
+        ("DELETE", "/events/0000000000000001?topic=x"),
+        ("POST", "/events/cancel?stpe=Pay"),
+        ("GET", "/queues?step=Pay"),
         ("GET", "/dead?limit=0"),
         ("GET", "/dead?limit=x"),
         ("GET", "/dead?limit=1001"),
@@ -245,6 +436,9 @@ async def test_retrying_all_takes_no_data(api: Api) -> None:
 @pytest.mark.parametrize(
     ("method", "path", "allowed"),
     [
+        ("POST", "/events", "GET, HEAD"),
+        ("GET", "/events/cancel", "POST"),
+        ("POST", "/events/0000000000000001", "GET, HEAD, DELETE"),
         ("POST", "/dead", "GET, HEAD"),
         ("GET", "/dead/retry", "POST"),
         ("PUT", "/dead/1", "GET, HEAD, DELETE"),
@@ -361,7 +555,7 @@ async def test_a_value_over_a_megabyte_is_listed_by_its_start(api: Api) -> None:
 
 
 async def test_a_value_may_leave_by_itself(api: Api) -> None:
-    before = time.time() * 1000
+    before = int(time.time() * 1000)
     assert (await api.ask("PUT", "/state/g/k?ttl_s=600", content=b"1"))[0] == 200
 
     (row,) = (await api.ask("GET", "/state/g"))[1]["values"]
@@ -454,8 +648,7 @@ async def test_a_value_that_is_no_json_or_too_long_is_refused(
 async def test_every_path_is_documented(api: Api) -> None:
     text = (Path(__file__).parents[2] / "docs" / "operating.md").read_text("utf-8")
     part = text.split("\n## JSON API\n")[1].split("\n## ")[0]
-    letters = Letters(api.store, recorder(api.store))
-    paths = [route.path for route in manage.routes(letters, Browser(api.store), MAX_BODY)]
+    paths = api.paths
 
     told = [
         path.removeprefix(manage.ROOT).replace("{names:names}", "{group}/{key}") for path in paths

@@ -20,7 +20,9 @@ from starlette.types import Message
 
 from stepweave.cli import options, presence, stopped
 from stepweave.engine.browser import Browser
-from stepweave.engine.letters import Letters, recorder
+from stepweave.engine.ledger import Ledger
+from stepweave.engine.letters import Letters
+from stepweave.engine.offline import Offline
 from stepweave.engine.store.sqlite import SqliteStore
 from stepweave.errors import StepweaveError, UsageError
 from stepweave.http import manage
@@ -215,7 +217,10 @@ class _Local:
 async def _open(runner: asyncio.Runner, project: Project) -> _Local:
     settings = project.settings
     store = SqliteStore(project.storage, settings.storage.durability)
-    letters = Letters(store, recorder(store))
-    app = Starlette(routes=manage.routes(letters, Browser(store), settings.server.max_body))
+    bus = Offline(store)
+    routes = manage.routes(
+        Ledger(store, bus), Letters(store, bus), Browser(store), settings.server.max_body
+    )
+    app = Starlette(routes=routes)
     app.routes.extend(manage_cron.routes(stopped.cron_of(project, store)))
     return _Local(runner, store, app)

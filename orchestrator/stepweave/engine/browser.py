@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import asyncio
 import hashlib
 from collections.abc import Awaitable
 from typing import Any
 
 from stepweave.calls import now_ms
 from stepweave.engine import show
+from stepweave.engine.asking import ask
 from stepweave.engine.store.contract import StateRow, Store
 from stepweave.engine.store.operations import StateClear, StateDelete, StateSet
-from stepweave.errors import Conflict, StepweaveError
+from stepweave.errors import Conflict
 from stepweave.payload import Payload
 
 __all__ = ["Browser"]
@@ -85,18 +85,8 @@ class Browser:
 
     async def value(self, group: str, key: str) -> Payload | None:
         """One value as it is stored."""
-        found: asyncio.Future[Payload | None] = asyncio.get_running_loop().create_future()
-
-        def done(error: StepweaveError | None, value: Payload | None) -> None:
-            if found.done():
-                return
-            if error is not None:
-                found.set_exception(error)
-            else:
-                found.set_result(value)
-
-        self._store.state_get(group, key, done)
-        return await found
+        found: Payload | None = await ask(lambda done: self._store.state_get(group, key, done))
+        return found
 
     async def _durable(self, work: Awaitable[list[Any]]) -> list[Any]:
         results = await work

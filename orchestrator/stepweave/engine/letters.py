@@ -8,14 +8,12 @@ from typing import Any, Protocol, TypeVar
 
 import orjson
 
-from stepweave.calls import now_ms
 from stepweave.engine import ids, show
+from stepweave.engine.asking import ask
 from stepweave.engine.store.contract import DeadLetter, Done, Store
-from stepweave.engine.store.operations import Discard, Redrive
-from stepweave.errors import StepweaveError
 from stepweave.payload import Payload
 
-__all__ = ["Edit", "Letters", "Redriver", "recorder"]
+__all__ = ["Edit", "Letters", "Redriver"]
 
 Edit = tuple[Payload | None] | None
 """A 1-tuple of what to deliver instead of a letter's own data, or None to leave it."""
@@ -27,17 +25,18 @@ _PAGE = 100
 
 
 class Redriver(Protocol):
-    """Delivers a dead letter anew: Bus.redrive, or what `recorder` makes."""
+    """Delivers a dead letter anew, or lets it go: a Bus, or Offline."""
 
-    def __call__(self, dead: int, done: Done, data: Edit = None) -> None: ...
+    def redrive(self, dead: int, done: Done, data: Edit = None) -> None: ...
+    def discard(self, dead: int, done: Done) -> None: ...
 
 
 class Letters:
     """What `stepweave events` and the JSON API do; each call returns once it is on disk."""
 
-    def __init__(self, store: Store, redrive: Redriver) -> None:
+    def __init__(self, store: Store, bus: Redriver) -> None:
         self._store = store
-        self._redrive = redrive
+        self._bus = bus
 
     async def list(
         self, limit: int, before: int | None = None, step: str | None = None
@@ -56,36 +55,31 @@ class Letters:
             "source": letter.source,
             "errors": orjson.loads(letter.errors),
             "event_at": letter.event_at,
+            "behind": await self._behind(letter),
             **show.whole(letter.data, "data"),
         }
 
     async def retry(self, id: int, edit: Edit = None) -> str | None:
         """Deliver it as a new event; that event's id, None if there is no such letter."""
-        event: asyncio.Future[str | None] = asyncio.get_running_loop().create_future()
-
-        def done(error: StepweaveError | None, result: Any) -> None:
-            if event.done():
-                return
-            if error is not None:
-                event.set_exception(error)
-            else:
-                event.set_result(result)
-
-        self._redrive(id, done, edit)
-        return await self._durable(event)
+        return await self._durable(ask(lambda done: self._bus.redrive(id, done, edit)))
 
     async def retry_all(self, step: str | None = None) -> int:
         """Deliver every dead letter, or those of one step; how many. Later ones stay."""
         return await self._each(step, self.retry)
 
     async def discard(self, id: int) -> bool:
-        """Forget it; whether it was there."""
-        (gone,) = await self._durable(self._store.apply((Discard(id),)))
-        return bool(gone)
+        """Forget it; whether it was there. A group that it held goes on."""
+        return bool(await self._durable(ask(lambda done: self._bus.discard(id, done))))
 
     async def discard_all(self, step: str | None = None) -> int:
         """Forget every dead letter, or those of one step; how many."""
         return await self._each(step, self.discard)
+
+    async def _behind(self, letter: DeadLetter) -> int | None:
+        """How many deliveries wait for it; None when it holds no group."""
+        if not letter.holds or letter.group is None:
+            return None
+        return await self._store.behind(letter.subscription, letter.group)
 
     async def _each(self, step: str | None, act: Callable[[int], Awaitable[Any]]) -> int:
         count, before = 0, None
@@ -101,20 +95,6 @@ class Letters:
         return result
 
 
-def recorder(store: Store) -> Redriver:
-    """Delivers through the store alone: the next start takes the delivery up."""
-    event_ids = ids.EventIds()
-
-    def redrive(dead: int, done: Done, data: Edit = None) -> None:
-        def committed(error: StepweaveError | None, results: Any) -> None:
-            made = None if error is not None else results[0]
-            done(error, None if made is None else ids.show(made[0].id))
-
-        store.submit((Redrive(dead, event_ids.next(), now_ms(), data),), committed)
-
-    return redrive
-
-
 def _head(letter: DeadLetter) -> dict[str, Any]:
     return {
         "id": letter.id,
@@ -126,6 +106,6 @@ def _head(letter: DeadLetter) -> dict[str, Any]:
         "reason": letter.reason,
         "error": (orjson.loads(letter.errors) or [{}])[-1],
         "group": letter.group,
-        "holds": letter.holds,
+        "holds": bool(letter.holds),
         "at": letter.at,
     }

@@ -34,8 +34,13 @@ def whole(data: Payload | None, name: str) -> dict[str, Any]:
     return {name: orjson.Fragment(text), **about}
 
 
-def start(data: Payload | None, most: int) -> str | None:
-    """The first `most` bytes as text."""
+def start(data: Payload | None, most: int, size: int | None = None) -> str | None:
+    """The first `most` bytes as text. With `size` only the start of so many bytes is here."""
+    if data is not None and size is not None and len(data[1]) < size:
+        kind, first = data
+        if kind in ("bytes", "msgpack"):
+            return f"{size} bytes: {first[: most // 2].hex()}"
+        return f"{first[:most].decode(errors='replace')}… ({size} bytes)"
     try:
         return payload.preview(data, most)
     except InvalidInput as error:
