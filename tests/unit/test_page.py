@@ -175,6 +175,12 @@ def test_a_runner_that_is_away_says_why() -> None:
     assert "php not available php is not installed" in page.text
 
 
+def test_the_process_of_an_isolated_step_bears_its_name() -> None:
+    page = show(item(), runners=[pool(), pool(step="Render<b>")])
+
+    in_order(page, "Runners 2", "python 3.11.7", "python · Render<b> 3.11.7")
+
+
 def test_a_busy_subscription_says_how_busy() -> None:
     counts = {"running": 2, "waiting": 12000, "delayed": 0}
     events = {"published": 1, "delivered": 5, "retried": 6, "buried": 7}

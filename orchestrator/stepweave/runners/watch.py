@@ -42,5 +42,7 @@ class Watch:
             pool.look(sizes)
 
     def _begin(self) -> None:
-        self._looking = asyncio.get_running_loop().create_task(self.look())
-        self._timer = asyncio.get_running_loop().call_later(self._period_s, self._begin)
+        loop = asyncio.get_running_loop()
+        if self._looking is None or self._looking.done():
+            self._looking = loop.create_task(self.look())
+        self._timer = loop.call_later(self._period_s, self._begin)
