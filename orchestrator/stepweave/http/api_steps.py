@@ -145,8 +145,9 @@ class ApiSteps:
             except StoreFailed as error:
                 self._notice("error", str(error), call)
                 reply = error_reply(503, "The answer could not be made durable", traceId=trace_id)
-        if self._finish is not None:
-            reply = await self._finish.finish(reply, method, head)
+        finish = self._finish
+        if finish is not None and (method != "POST" or finish.packs(len(reply.body))):
+            reply = await finish.finish(reply, method, head)
         await send_reply(send, reply, *ids, head_only=head_only)
 
     def _reply(self, step: Step, call: Call, outcome: Outcome) -> Reply:

@@ -159,12 +159,14 @@ class Protocol(HttpToolsProtocol):
 
     def on_url(self, url: bytes) -> None:
         """A part of the request's target."""
-        self._count(len(url))
+        self._head_size += len(url)
         self.url += url
 
     def on_header(self, name: bytes, value: bytes) -> None:
         """A header; one after a chunked body is counted and left out."""
-        self._count(len(name) + len(value) + 4)
+        self._head_size += len(name) + len(value) + 4
+        if self._head_size > self._limits.max_header:
+            raise _Refused(431, self._too_long())
         if self._phase != _HEAD:
             return
         name = name.lower()
@@ -176,6 +178,8 @@ class Protocol(HttpToolsProtocol):
         """The head is there: the application begins."""
         if self._timer is not None:
             self._stop_waiting()
+        if self._head_size > self._limits.max_header:
+            raise _Refused(431, self._too_long())
         self._phase = _BODY
         self._received = 0
         if self.parser.should_upgrade() and not self._should_upgrade():
@@ -212,11 +216,6 @@ class Protocol(HttpToolsProtocol):
         version = self.parser.get_http_version().encode()
         first = b"%b %b HTTP/%b\r\n" % (self.parser.get_method(), self.url, version)
         return first + b"".join(b"%b: %b\r\n" % line for line in kept) + b"\r\n"
-
-    def _count(self, size: int) -> None:
-        self._head_size += size
-        if self._head_size > self._limits.max_header:
-            raise _Refused(431, self._too_long())
 
     def _too_long(self) -> str:
         return f"the headers are over the limit of {self._limits.max_header} bytes"

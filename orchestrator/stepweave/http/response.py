@@ -98,12 +98,13 @@ async def send_reply(
     That one is the handler's, else the caller's, else the trace id.
     """
     head = reply.head
-    head.append((b"x-trace-id", trace_id.encode()))
+    trace = trace_id.encode()
     for name, _ in head:
         if name == b"x-request-id":
             break
     else:
-        head.append((b"x-request-id", (request_id or trace_id).encode()))
+        head.append((b"x-request-id", request_id.encode() if request_id else trace))
+    head.append((b"x-trace-id", trace))
     await send({"type": "http.response.start", "status": reply.status, "headers": head})
     await send({"type": "http.response.body", "body": b"" if head_only else reply.body})
 
