@@ -20,6 +20,7 @@ from stepweave.engine.cron import CronService
 from stepweave.engine.invoker import Invoker
 from stepweave.engine.ledger import Ledger
 from stepweave.engine.letters import Letters
+from stepweave.engine.retention import Retention
 from stepweave.engine.state import State
 from stepweave.engine.store.operations import StateClear
 from stepweave.engine.store.sqlite import SqliteStore
@@ -175,6 +176,9 @@ class Orchestrator:
         if recovered:
             self.records.notice("info", f"{recovered} deliveries of the last run are taken up")
         self.cron.start(self.registry.of_kind(Kind.CRON))
+        if self.mode != "run":
+            days = self.project.settings.events.dead_retention_days
+            self._background(Retention(self.store, days, self.records.notice).run())
         if self.mode == "dev":
             self._background(self._watch())
         gc.collect()
