@@ -7,6 +7,8 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from stepweave.http.finish import Finish
 from stepweave.http.static import Static
@@ -222,3 +224,26 @@ async def test_one_folder_alone_is_that_of_all_paths(tmp_path: Path) -> None:
 def test_a_folder_that_is_not_there_stops_the_start(tmp_path: Path) -> None:
     with pytest.raises(SettingsError, match=r"static: there is no folder .*/nowhere"):
         Static(tmp_path, {"/": "nowhere"}, 0, Finish(etag=False, pack_from=None))
+
+
+PARTS = st.sampled_from(
+    ["/", "..", ".", "%2e", "%2f", "%5c", "%00", "%ff", "\\", "~", "*", "?", "a", "docs", "assets",
+     "built", "public", "secret.txt", "index.html", "logo.svg", ".env", ".git", "out", "C:", "//"]
+)  # fmt: skip
+
+
+@settings(
+    max_examples=150,
+    deadline=None,
+    database=None,
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture],
+)
+@given(
+    parts=st.lists(PARTS, max_size=10),
+    asked=st.sampled_from(["", "bytes=0-", "bytes=-1", "bytes=0-0,1-1", "bytes=5-1", "bytes=x"]),
+)
+async def test_no_path_leads_out_of_the_folder(site: Running, parts: list[str], asked: str) -> None:
+    answer = await ask(site, "GET", "/" + "".join(parts), ("range", asked))
+
+    assert answer.status in (200, 206, 307, 400, 403, 404, 416)
+    assert SECRET not in answer.body

@@ -42,6 +42,12 @@ def test_the_document_goes_to_stdout_as_json(
     assert not (project / ".stepweave").exists()
 
 
+def test_title_and_version_may_be_given(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(["generate", "openapi", str(project), "-t", "Shop API", "-v", "7"]) == 0
+
+    assert json.loads(capsys.readouterr().out)["info"] == {"title": "Shop API", "version": "7"}
+
+
 @pytest.mark.parametrize(
     ("file", "options", "is_yaml"),
     [

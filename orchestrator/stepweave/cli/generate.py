@@ -34,7 +34,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="URL",
         help="where the API is served; may be repeated",
     )
-    options.add_log_options(parser)
+    parser.add_argument("--title", "-t", help="by default the project's name")
+    parser.add_argument("--version", "-v", help="by default that of the project")
+    parser.add_argument("--debug", "-d", action="store_true", help="show debug records, too")
+    parser.add_argument("--no-color", action="store_true", help="no colours")
+    parser.set_defaults(disable_verbose=False, json_logs=False)
 
 
 def run(args: argparse.Namespace) -> int:
@@ -51,8 +55,8 @@ def run(args: argparse.Namespace) -> int:
         console.flush()
     made = openapi.document(
         registry.steps.values(),
-        title=project.name,
-        version=project.version,
+        title=args.title or project.name,
+        version=args.version or project.version,
         servers=args.server or [f"http://localhost:{project.settings.server.port}"],
     )
     _write(_text(made.content, _format(args)), args.output)
