@@ -6,17 +6,21 @@ import contextlib
 import random
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import httpx
 
 from tests.faults.book import Book
 from tests.faults.handlers import LANGUAGES
+from tests.faults.ondisk import left
+from tests.faults.scenarios.scale import Scale
 from tests.faults.server import LIMIT_S, Server, started, until
 
-__all__ = ["Feeder", "Site", "feeding", "settled"]
+__all__ = ["Feeder", "Site", "accept", "feeding", "settled"]
+
+_T = TypeVar("_T")
 
 _BATCH = 20
 _BACKLOG = 1500
@@ -28,17 +32,16 @@ class Site:
     def __init__(self, root: Path, **options: Any) -> None:
         self.root = root
         self.book = Book(root)
-        self.lives = 0
         self.over = threading.Event()
         self.url: str | None = None
         self._options = options
         self._stack = contextlib.ExitStack()
 
-    def open(self) -> Server:
-        """Start a server."""
-        self.server = self._stack.enter_context(started(self.root, **self._options))
-        self.lives += 1
-        self.url = str(self.server.http.base_url)
+    def open(self, *, ready: bool = True) -> Server:
+        """Start a server, and wait until it serves unless told not to."""
+        self.server = self._stack.enter_context(started(self.root, ready=ready, **self._options))
+        if ready:
+            self.url = str(self.server.http.base_url)
         return self.server
 
     def kill(self) -> None:
@@ -125,7 +128,7 @@ class Feeder(threading.Thread):
             event |= {"id": f"{group}/{number}", "group": group, "n": number}
         else:
             self._count += 1
-            event["id"] = f"{self._language}{self._count}"
+            event |= {"id": f"{self._language}{self._count}", "n": self._count}
         return event
 
 
@@ -148,12 +151,35 @@ def feeding(
             raise feeder.problem
 
 
+def accept(
+    site: Site, topics: list[str], scale: Scale, meanwhile: Callable[[], _T], *, groups: int = 1
+) -> tuple[set[str], set[str], _T]:
+    """Feed until that is over and `scale.events` are accepted: the accepted, the doubtful, and
+    what `meanwhile` gave."""
+    with feeding(site, topics, scale.dice("events"), groups) as feeders:
+        given = meanwhile()
+        while (count := sum(len(feeder.accepted) for feeder in feeders)) < scale.events:
+            scale.say(f"{count} of {scale.events} events accepted")
+            site.book.read()
+            assert all(feeder.is_alive() for feeder in feeders), "somebody stopped sending"
+            time.sleep(0.05)
+    accepted = set[str]().union(*(feeder.accepted for feeder in feeders))
+    doubtful = set[str]().union(*(feeder.doubtful for feeder in feeders))
+    return accepted, doubtful, given
+
+
 def settled(site: Site, accepted: set[str]) -> None:
-    """Wait until every accepted event has been handled; fails when nothing moves any more."""
+    """Wait until every accepted event has been handled and nothing waits in the store.
+
+    Fails when nothing moves any more.
+    """
     before = -1
     while before < (before := len(site.book.read().ended)):
         with contextlib.suppress(AssertionError):
             until(lambda: accepted <= site.book.read().ended.keys(), "what was accepted")
+            until(lambda: left(site.root)[0] == 0, "the end of what followed")
             return
-    lost = accepted - site.book.ended.keys()
-    raise AssertionError(f"{len(lost)} accepted events were not handled, such as {min(lost)}")
+    lost = sorted(accepted - site.book.ended.keys())
+    raise AssertionError(
+        f"lost or stuck: {lost[:5]} of {len(lost)}; in the store: {left(site.root)}"
+    )

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from tests.faults.scenarios import backlog, drains, kills, memory, power, topics
+from tests.faults.scenarios import atomic, backlog, drains, flood, kills, memory, power, topics
 from tests.faults.scenarios.scale import Scale
 
 
 def test_kills_of_orchestrator_and_runners_lose_nothing_and_keep_order(tmp_path: Path) -> None:
     kills.run(tmp_path, Scale(events=600, faults=3))
+
+
+def test_an_atomic_step_counts_each_event_once_under_kills(tmp_path: Path) -> None:
+    atomic.run(tmp_path, Scale(events=400, faults=3))
 
 
 def test_what_was_answered_outlives_a_power_cut(tmp_path: Path) -> None:
@@ -24,6 +28,10 @@ def test_a_backlog_is_worked_off_once_in_bounded_memory_and_lets_new_events_pass
     tmp_path: Path,
 ) -> None:
     backlog.run(tmp_path, Scale(events=5_000, faults=0))
+
+
+def test_a_flood_of_emits_is_slowed_down_and_loses_nothing(tmp_path: Path) -> None:
+    flood.run(tmp_path, Scale(events=15_000, faults=0))
 
 
 def test_every_one_of_many_steps_is_served_and_gets_its_event(tmp_path: Path) -> None:

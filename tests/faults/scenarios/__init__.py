@@ -5,15 +5,26 @@ The quick tests run them small, `make soak` runs them long.
 
 from __future__ import annotations
 
-from tests.faults.scenarios import backlog, drains, kills, memory, power, topics
+from tests.faults.scenarios import (
+    atomic,
+    backlog,
+    drains,
+    flood,
+    kills,
+    memory,
+    power,
+    topics,
+)
 from tests.faults.scenarios.scale import Scenario
 
 __all__ = ["SCENARIOS"]
 
 SCENARIOS: dict[str, tuple[Scenario, int, int]] = {
     "kills": (kills.run, 100_000, 200),
+    "atomic": (atomic.run, 20_000, 60),
     "power": (power.run, 0, 30),
     "drains": (drains.run, 0, 100),
+    "flood": (flood.run, 200_000, 0),
     "backlog": (backlog.run, 100_000, 0),
     "topics": (topics.run, 1_000, 0),
     "memory": (memory.run, 100_000, 0),

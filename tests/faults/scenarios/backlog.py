@@ -15,7 +15,7 @@ from stepweave.trace import format_traceparent, new_span_id, new_trace_id
 from tests.faults import handlers
 from tests.faults.book import Book
 from tests.faults.gauge import Gauge, mb
-from tests.faults.scenarios.kills import left
+from tests.faults.ondisk import left
 from tests.faults.scenarios.scale import Figures, Scale
 from tests.faults.server import started, until
 from tests.flows.harness import write

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from tests.faults import handlers
 from tests.faults.load import Site, feeding, settled
-from tests.faults.scenarios.kills import left
+from tests.faults.ondisk import left
 from tests.faults.scenarios.scale import Figures, Scale
 from tests.flows.harness import write
 

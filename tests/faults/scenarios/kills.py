@@ -5,23 +5,21 @@ from __future__ import annotations
 import contextlib
 import os
 import signal
-import sqlite3
 import time
 from collections import Counter
 from pathlib import Path
-from typing import Any
 
-from stepweave import payload
 from tests.faults import handlers
-from tests.faults.load import Site, feeding, settled
+from tests.faults.load import Site, accept, settled
+from tests.faults.ondisk import left, state
 from tests.faults.scenarios.scale import Figures, Scale
 from tests.faults.server import is_alive, until
 from tests.flows.harness import write
 
-__all__ = ["IN_FLIGHT", "left", "run", "state"]
+__all__ = ["harm", "run"]
 
 _TOPICS = [f"{kind}.{name}" for name in handlers.LANGUAGES for kind in ("loose", "ordered")]
-IN_FLIGHT = 64 * len(_TOPICS)
+_IN_FLIGHT = 64 * len(_TOPICS)
 """Deliveries that may run at once: what one kill makes run again at the most."""
 
 _GROUPS = 112
@@ -69,15 +67,9 @@ def run(root: Path, scale: Scale) -> Figures:
     )
     began = time.monotonic()
     try:
-        with feeding(site, _TOPICS, scale.dice("events"), _GROUPS) as feeders:
-            done = _harm(site, scale)
-            while (count := sum(len(feeder.accepted) for feeder in feeders)) < scale.events:
-                scale.say(f"{count} of {scale.events} events accepted")
-                site.book.read()
-                assert all(feeder.is_alive() for feeder in feeders), "somebody stopped sending"
-                time.sleep(0.05)
-        accepted = set[str]().union(*(feeder.accepted for feeder in feeders))
-        doubtful = set[str]().union(*(feeder.doubtful for feeder in feeders))
+        accepted, doubtful, done = accept(
+            site, _TOPICS, scale, lambda: harm(site, scale), groups=_GROUPS
+        )
         settled(site, accepted)
         site.stop()
     finally:
@@ -85,8 +77,8 @@ def run(root: Path, scale: Scale) -> Figures:
     book = site.book.read()
     kills = done["orchestrator"] + done["runner"]
     assert book.ended.keys() <= accepted | doubtful, "an event that nobody sent"
-    assert left(root) == (0, 0), f"left in the store: {left(root)}"
-    assert book.repeated <= IN_FLIGHT * kills
+    assert left(root) == (0, 0)
+    assert book.repeated <= _IN_FLIGHT * kills
     book.check_attempts()
     groups = book.check_order()
     _check_state(root, book.ended)
@@ -103,7 +95,7 @@ def run(root: Path, scale: Scale) -> Figures:
     }
 
 
-def _harm(site: Site, scale: Scale) -> Counter[str]:
+def harm(site: Site, scale: Scale) -> Counter[str]:
     """Do the faults one after the other, beginning with one of each kind; a server runs then."""
     dice = scale.dice("faults")
     done = Counter[str]()
@@ -120,6 +112,11 @@ def _harm(site: Site, scale: Scale) -> Counter[str]:
         scale.say(f"fault {number + 1} of {scale.faults}: {what}")
         if what == "orchestrator":
             site.kill()
+            if dice.random() < 0.15:  # again before it is up
+                site.open(ready=False)
+                time.sleep(dice.uniform(0.1, 0.6))
+                site.kill()
+                done[what] += 1
             site.open()
             continue
         runner = dice.choice(sorted(until(lambda: site.server.runners, "a runner")))
@@ -135,21 +132,6 @@ def _harm(site: Site, scale: Scale) -> Counter[str]:
         if what == "runner":
             site.book.note("d", "runner")
     return done
-
-
-def left(root: Path) -> tuple[int, int]:
-    """Deliveries that are not settled, and dead letters."""
-    with contextlib.closing(sqlite3.connect(root / ".stepweave" / "stepweave.sqlite")) as store:
-        (waiting,) = store.execute("SELECT count(*) FROM deliveries").fetchone()
-        (dead,) = store.execute("SELECT count(*) FROM dead").fetchone()
-    return waiting, dead
-
-
-def state(root: Path, group: str) -> dict[str, Any]:
-    """A group of the state as it is on disk."""
-    with contextlib.closing(sqlite3.connect(root / ".stepweave" / "stepweave.sqlite")) as store:
-        rows = store.execute("SELECT key, format, value FROM state WHERE grp=?", (group,))
-        return {key: payload.decode((kind, value)) for key, kind, value in rows}
 
 
 def _check_state(root: Path, ended: Counter[str]) -> None:

@@ -15,7 +15,7 @@ import httpx
 
 from tests.faults import handlers
 from tests.faults.load import Site, feeding
-from tests.faults.scenarios.kills import state
+from tests.faults.ondisk import state
 from tests.faults.scenarios.scale import Figures, Scale
 from tests.faults.server import launched, started, until
 from tests.flows.harness import write
