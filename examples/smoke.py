@@ -1,7 +1,8 @@
-"""The pet store, started for real and followed through its four languages.
+"""The examples, started for real: the pet store and its four languages, and the live orders.
 
 Run `make smoke`. It starts `stepweave dev` on a free port with throw-away storage, registers a
 pet, orders food for it, waits until the flow has settled and prints the trace as a waterfall.
+Then it follows an order of the live orders across the board, as the page does.
 Exit status 1, with a sentence that names what is missing, when a hop did not happen.
 """
 
@@ -23,7 +24,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-PROJECT = Path(__file__).parent / "pet-store"
+PET_STORE = Path(__file__).parent / "pet-store"
+LIVE_ORDERS = Path(__file__).parent / "live-orders"
 WIDTH = 44
 """Columns of the waterfall."""
 
@@ -47,7 +49,7 @@ class Missing(Exception):
 
 
 class Server:
-    """The pet store as a child process, spoken to over HTTP."""
+    """An example as a child process, spoken to over HTTP."""
 
     def __init__(self, port: int, process: subprocess.Popen[bytes], output: Path) -> None:
         self.base = f"http://127.0.0.1:{port}"
@@ -84,19 +86,19 @@ class Server:
 
 
 @contextmanager
-def running() -> Iterator[Server]:
-    """Start the pet store and stop it again, gently."""
-    if not (PROJECT / "node_modules" / "zod").is_dir():
+def running(project: Path, **variables: str) -> Iterator[Server]:
+    """Start an example and stop it again, gently."""
+    if not (project / "node_modules").is_dir():
         subprocess.run(
-            ["npm", "ci", "--silent", "--no-audit", "--no-fund"], cwd=PROJECT, check=True
+            ["npm", "ci", "--silent", "--no-audit", "--no-fund"], cwd=project, check=True
         )
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
-    scratch = Path(tempfile.mkdtemp(prefix="pet-store-"))
+    scratch = Path(tempfile.mkdtemp(prefix=f"{project.name}-"))
     output = scratch / "server.log"
-    command = [sys.executable, "-m", "stepweave", "dev", str(PROJECT), "--port", str(port)]
-    environment = {**os.environ, "STEPWEAVE_STORAGE_PATH": str(scratch / "data")}
+    command = [sys.executable, "-m", "stepweave", "dev", str(project), "--port", str(port)]
+    environment = {**os.environ, **variables, "STEPWEAVE_STORAGE_PATH": str(scratch / "data")}
     with output.open("wb") as log:
         process = subprocess.Popen(
             command, env=environment, stdin=subprocess.DEVNULL, stdout=log, stderr=log
@@ -198,23 +200,58 @@ def waterfall(spans: list[Span]) -> str:
     return "\n".join(lines)
 
 
+def follow_order(server: Server) -> list[str]:
+    """Place an order and follow it over Server-Sent Events; the places it was in on the board."""
+    url = f"{server.base}/_stepweave/streams/orders/today"
+    with urllib.request.urlopen(url, timeout=LIMIT_S) as events:
+        status, order, _ = server.call("POST", "/orders", {"dish": "Ramen", "customer": "Ann"})
+        if status != 201:
+            raise Missing(f"POST /orders answered {status}: {order}")
+        places: list[str] = []
+        for line in events:
+            if not line.startswith(b"data: "):
+                continue
+            event = json.loads(line[6:])["event"]
+            if event["type"] in ("create", "update") and event["data"]["id"] == order["id"]:
+                places.append(event["data"]["status"])
+            elif event["type"] == "event" and event["event"]["type"] == "delivered":
+                return places
+    raise Missing(f"the order was never delivered; it was {places}")
+
+
+def pet_store() -> None:
+    """An order through four languages."""
+    with running(PET_STORE) as server:
+        server.wait_for("the start", lambda: server.call("GET", "/pets")[0] == 200)
+        order_id, trace_id = place_order(server)
+        spans = settled_trace(server, trace_id)
+        print(f"trace {trace_id}\n\n{waterfall(spans)}\n")
+        check(spans)
+        status, receipt, _ = server.call("GET", f"/orders/{order_id}/receipt")
+        if status != 200:
+            raise Missing(f"GET /orders/{order_id}/receipt answered {status}: {receipt}")
+        print(receipt)
+    print(f"smoke: one order passed through {len(CHAIN)} languages")
+
+
+def live_orders() -> None:
+    """An order across the board."""
+    with running(LIVE_ORDERS, LIVE_ORDERS_PACE="0.05") as server:
+        server.wait_for("the page", lambda: server.call("GET", "/")[0] == 200)
+        places = follow_order(server)
+        if places != ["placed", "cooking", "riding", "delivered"]:
+            raise Missing(f"the order moved across the board as {places}")
+    print(f"smoke: one order was seen live: {', '.join(places)}")
+
+
 def main() -> int:
-    """Run the story; 0 when every hop happened."""
+    """Run the stories; 0 when every hop happened."""
     try:
-        with running() as server:
-            server.wait_for("the start", lambda: server.call("GET", "/pets")[0] == 200)
-            order_id, trace_id = place_order(server)
-            spans = settled_trace(server, trace_id)
-            print(f"trace {trace_id}\n\n{waterfall(spans)}\n")
-            check(spans)
-            status, receipt, _ = server.call("GET", f"/orders/{order_id}/receipt")
-            if status != 200:
-                raise Missing(f"GET /orders/{order_id}/receipt answered {status}: {receipt}")
-            print(receipt)
+        pet_store()
+        live_orders()
     except Missing as missing:
         print(f"smoke: {missing}", file=sys.stderr)
         return 1
-    print(f"smoke: one order passed through {len(CHAIN)} languages")
     return 0
 
 

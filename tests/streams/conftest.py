@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator
 import pytest
 
 from tests.flows.harness import Running, start
+from tests.streams import node
 from tests.streams.project import FILES
 
 
@@ -15,3 +16,9 @@ async def running(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Run
     """The project of project.py as in production."""
     async with start(tmp_path_factory.mktemp("streams"), FILES) as it:
         yield it
+
+
+@pytest.fixture
+def packages() -> None:
+    """The official clients are installed."""
+    node.packages()

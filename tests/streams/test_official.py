@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import os
-import shutil
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -15,11 +13,11 @@ import pytest
 from stepweave import serving
 from tests.flows.harness import LIMIT_S, Running, start
 from tests.streams.client import change
+from tests.streams.node import OFFICIAL, chromium, run
 from tests.streams.project import FILES, GUARDS
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("packages")]
 
-OFFICIAL = Path(__file__).with_name("official")
 NODE_CLIENTS = ["@motiadev/stream-client-node", "older-node"]
 AUTH = """
 export const streamAuth = {
@@ -32,13 +30,6 @@ export const streamAuth = {
 """
 
 
-def missing(what: str, cure: str) -> None:
-    """Skip where a developer has not got something; a build machine must have it."""
-    if os.environ.get("CI"):
-        pytest.fail(f"{what} is missing: {cure}")
-    pytest.skip(f"{what} is missing: {cure}")
-
-
 @pytest.fixture(scope="module")
 async def running(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Running]:
     """A project with a guarded stream and who its users are."""
@@ -47,37 +38,6 @@ async def running(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Run
     async with start(tmp_path_factory.mktemp("official"), files) as it:
         await change(it, ["set", "python", "ann", "a", {"text": "hers"}])
         yield it
-
-
-@pytest.fixture(autouse=True)
-def packages() -> None:
-    """Everything here needs the packages."""
-    if not (OFFICIAL / "node_modules").is_dir():
-        missing("the official clients", "scripts/setup browser")
-
-
-def chromium() -> str:
-    """The browser."""
-    names = ("chromium", "chromium-browser", "google-chrome-stable", "google-chrome")
-    found = os.environ.get("CHROMIUM") or next(filter(None, map(shutil.which, names)), None)
-    if found is None:
-        missing("Chromium", "on Debian apt-get install chromium, or name one with CHROMIUM=…")
-    assert found is not None
-    return found
-
-
-async def run(*command: str) -> str:
-    """Run a script of the folder; its output, once it ended well."""
-    process = await asyncio.create_subprocess_exec(
-        "node",
-        *command,
-        cwd=OFFICIAL,
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.STDOUT,
-    )
-    output, _ = await process.communicate()
-    assert process.returncode == 0, output.decode()
-    return output.decode()
 
 
 def base(running: Running) -> str:

@@ -1,6 +1,6 @@
 // browser.mjs CHROMIUM BASE SCENARIO...: runs scenarios of page.mjs in a headless browser.
 import { build } from 'esbuild'
-import { chromium } from 'playwright-core'
+import { launch } from './launch.mjs'
 
 const [executablePath, base, ...names] = process.argv.slice(2)
 const { outputFiles } = await build({
@@ -12,9 +12,7 @@ const { outputFiles } = await build({
   jsx: 'automatic',
   define: { 'process.env.NODE_ENV': '"production"' },
 })
-const quiet = ['--disable-background-networking', '--disable-component-update', '--disable-sync']
-const args = ['--no-sandbox', '--disable-gpu', '--no-first-run', ...quiet]
-const browser = await chromium.launch({ executablePath, args })
+const browser = await launch(executablePath)
 const page = await browser.newPage()
 page.on('console', (message) => console.error(`console: ${message.text()}`))
 // A page of the server itself, which may use its routes.
