@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from stepweave.calls import Call, Outcome
-from stepweave.engine import ids, ready
+from stepweave.engine import groups, ids, ready
 from stepweave.payload import decode, encode
 from stepweave.steps.model import Batch, Throttle
 from tests.unit.engine_kit import OK, Rig, failed, step
@@ -537,3 +537,26 @@ async def test_an_emit_is_answered_in_any_case_for_all_may_wait_for_its_handler(
     answer = await emit(rig, gate.open[0], 1)
     assert not answer.done()
     await asyncio.wait_for(answer, 20)
+
+
+async def test_a_fifo_step_that_returns_goes_on_in_order_wherever_its_events_were(
+    start: Start, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(groups, "_WINDOW", 3)
+    rig = start(step("A", type="fifo"))
+    gate = Gate(rig, "A")
+    for n in range(8):
+        await rig.publish(data=n, group="g")
+    await until(lambda: gate.open)
+    for _ in range(3):
+        gate.end()
+        await until(lambda: gate.open)
+    for n in range(8, 12):
+        await rig.publish(data=n, group="g")
+    rig.bus.subscribe([])
+    gate.end()
+    await until(lambda: rig.bus.statistics()["parked"] == {"A": 8})
+    rig.handler("A", lambda call: OK)
+    rig.bus.subscribe([step("A", type="fifo")])
+    await rig.settled()
+    assert rig.seen("A") == list(range(12))

@@ -307,7 +307,7 @@ class Dispatcher:
         """Put a delivery into its queue, or hold it until it is due."""
         subscription = self._subscriptions.get(delivery.subscription)
         if subscription is None:
-            self._parked.setdefault(delivery.subscription, Left()).deliveries.append(delivery)
+            self._park(delivery)
         elif delivery.due_at > now_ms():
             if subscription.hold(delivery):
                 self._delay(delivery)
@@ -322,18 +322,25 @@ class Dispatcher:
         """Queue a delivery that was held back, now that it is due."""
         subscription = self._subscriptions.get(delivery.subscription)
         if subscription is None:
-            self._parked.setdefault(delivery.subscription, Left()).deliveries.append(delivery)
+            self._park(delivery)
         else:
             subscription.release(delivery)
 
+    def _park(self, delivery: Delivery) -> None:
+        """Keep a delivery for the return of its step."""
+        left = self._parked.setdefault(delivery.subscription, Left())
+        left.deliveries.append(delivery)
+
     def _unpark(self, subscription: Subscription) -> None:
         left = self._parked.pop(subscription.name)
-        for delivery in left.deliveries:
-            self._schedule(delivery)
+        deliveries, numbers = left.deliveries, left.backlog.take(len(left.backlog))
         if subscription.fifo:
-            for delivery in self.load(subscription, left.backlog.take(len(left.backlog))):
-                self._schedule(delivery)
-        for number in left.backlog.take(len(left.backlog)):
+            loaded = self.load(subscription, numbers)
+            deliveries = sorted([*deliveries, *loaded], key=lambda delivery: delivery.rank)
+            numbers = []
+        for delivery in deliveries:
+            self._schedule(delivery)
+        for number in numbers:
             subscription.add_entry(number)
         subscription.start()
 
