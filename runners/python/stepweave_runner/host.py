@@ -266,6 +266,7 @@ class Host:
                 await asyncio.wait([invocations.idle], timeout=wait_s)
             for id in list(invocations.running):
                 invocations.cancel(id, "shutdown")
+        invocations.give_up()
 
     def _settle_soon(self) -> None:
         """Once loading has paused, take what is loaded out of the garbage collector's sight."""

@@ -74,6 +74,11 @@ class Invocations:
             scope.cancel(reason)
             self._loop.call_later(_MOMENT_S, self._give_up, scope)
 
+    def give_up(self) -> None:
+        """Answer now for the handlers that were cancelled and go on."""
+        for scope in list(self.running.values()):
+            self._give_up(scope)
+
     def leave(self, code: Any) -> None:
         """End the process as sys.exit does, once what was logged before is written."""
         if code is not None and not isinstance(code, int):

@@ -236,3 +236,44 @@ def test_too_many_handlers_that_go_on_keep_the_next_cancel_unanswered(start: Sta
     runner.until(lambda: sum(map(runner.answered, ids)) == 16)
     assert runner.request("ping", {}) == {}
     assert not runner.answered(ids[-1])
+
+
+def test_cancels_that_cross_answers_hit_nobody_else(start: Start) -> None:
+    runner = start(
+        {
+            "a.step.py": """
+                config = {"type": "event"}
+                def handler(n, context):
+                    for _ in range(n % 7 * 100):
+                        pass
+                    return n
+            """,
+            "b.step.py": """
+                config = {"type": "event"}
+                def handler(n, context):
+                    return context.state.set("g", "k", n)
+            """,
+        }
+    )
+    for number in range(300):
+        ids = [runner.send_event(f"{step}.step.py", number) for step in "aba"]
+        cancelled = ids[number % 3]
+        runner.notify("cancel", {"id": cancelled, "reason": "client"})
+        for id in ids:
+            try:
+                assert value(runner.wait(id)) == number
+            except Refused as refused:
+                assert (id, refused.code) == (cancelled, "cancelled")
+    assert runner.lines == []
+
+
+def test_a_shutdown_does_not_wait_for_a_handler_that_cannot_be_stopped(start: Start) -> None:
+    runner = start({"a.step.py": stubborn("in C")})
+    id = runner.send_event("a.step.py")
+    runner.until(lambda: runner.messages() == ["started"])
+
+    assert runner.request("shutdown", {"grace_ms": 100}) is None
+    assert runner.answered(id)
+    with pytest.raises(Refused, match=r"cancelled \(shutdown\)"):
+        runner.wait(id)
+    assert runner.stop_input() == 0
