@@ -7,25 +7,22 @@ from itertools import groupby
 from typing import Any
 
 from stepweave.calls import now_ms
-from stepweave.engine import batches, ids
+from stepweave.engine import ids
 from stepweave.engine.bodies import Bodies
 from stepweave.engine.cancelled import Cancelled
 from stepweave.engine.delays import Delays
 from stepweave.engine.delivery import UNKNOWN, Delivery, Event
 from stepweave.engine.invoker import Invoker
-from stepweave.engine.lanes import lane_of
 from stepweave.engine.pace import Pace
-from stepweave.engine.ready import entry_id
 from stepweave.engine.runs import Notice, Runs
-from stepweave.engine.store.contract import Done, Store, StoredEvent, Waiting
-from stepweave.engine.store.operations import Cancel, Start
+from stepweave.engine.starts import Starts
+from stepweave.engine.store.contract import Done, Store, Waiting
+from stepweave.engine.store.operations import Cancel
 from stepweave.engine.subscription import Left, Subscription
-from stepweave.errors import StepweaveError, StoreFailed
+from stepweave.errors import StepweaveError
 from stepweave.steps.model import Step
 
 __all__ = ["Dispatcher", "Notice"]
-
-_UNREADABLE_PAUSE_MS = 1000
 
 
 class Dispatcher:
@@ -63,6 +60,9 @@ class Dispatcher:
             delay=self._delay,
             ended=self._ended,
         )
+        self._starts = Starts(
+            store, notice, self._runs, self._bodies, self._cancelled, self._one_less
+        )
         self.unsettled = 0
         """Deliveries that are neither settled nor buried, parked ones included."""
 
@@ -83,7 +83,7 @@ class Dispatcher:
             subscription = self._subscriptions.get(name)
             if subscription is None:
                 held = self._held.setdefault(name, set())
-                subscription = Subscription(step, self._concurrency, self, held)
+                subscription = Subscription(step, self._concurrency, self._starts, held)
                 self._subscriptions[name] = subscription
             else:
                 self._change(subscription, step)
@@ -157,7 +157,7 @@ class Dispatcher:
             aside = self._cancelled.end(event, () if error is not None else results[0])
             for subscription, delivery in aside:
                 if self._cancelled.look(event, subscription.name) == "gone":
-                    self._drop(subscription, delivery)
+                    self._starts.drop(subscription, delivery)
                 else:
                     subscription.release(delivery)
             if error is not None:
@@ -225,75 +225,6 @@ class Dispatcher:
         for subscription in self._subscriptions.values():
             subscription.paused = True
 
-    # --- for subscriptions (subscription.Port)
-
-    def begin(self, subscription: Subscription, delivery: Delivery) -> None:
-        """Run a delivery whose turn it is, once its body is here and its lane is free."""
-        event = delivery.event
-        if self._cancelled and self._set_aside(subscription, delivery):
-            subscription.wait(delivery)
-            return
-        if event.loaded:
-            self._admit(subscription, delivery)
-            return
-
-        def read(error: StepweaveError | None, stored: StoredEvent | None) -> None:
-            if error is not None:
-                self._notice("error", f"an event cannot be read, it is tried again: {error}", None)
-                self._runs.again(subscription, delivery, _UNREADABLE_PAUSE_MS)
-                subscription.free()
-            elif stored is None:
-                self._runs.settle(subscription, delivery)
-                subscription.free()
-            else:
-                event.fill(stored)
-                self._bodies.take(event)
-                self._admit(subscription, delivery)
-
-        self._store.event(event.id, read)
-
-    def begin_batch(self, subscription: Subscription, deliveries: list[Delivery]) -> None:
-        """Run deliveries together, as many as fit into one call."""
-        if self._cancelled:
-            taken = [each for each in deliveries if self._set_aside(subscription, each)]
-            subscription.active.difference_update(taken)
-            deliveries = [each for each in deliveries if each not in taken]
-        try:
-            deliveries = self._loaded(subscription, deliveries)
-        except StoreFailed as error:
-            self._notice("error", f"events cannot be read, they are tried again: {error}", None)
-            for each in deliveries:
-                self._runs.again(subscription, each, _UNREADABLE_PAUSE_MS)
-            deliveries = []
-        count = batches.fitting([each.event.size for each in deliveries])
-        subscription.put_back(deliveries[count:])
-        if count:
-            self._runs.run_batch(subscription, deliveries[:count])
-        else:
-            subscription.free()
-
-    def load(self, subscription: Subscription, numbers: list[int]) -> list[Delivery]:
-        """Make deliveries of backlog entries. Raises StoreFailed."""
-        wanted = dict(map(entry_id, numbers))
-        found = {stored.id: stored for stored in self._store.events(list(wanted))}
-        name, priority = subscription.name, subscription.priority
-        deliveries = []
-        for id, pending in wanted.items():
-            stored = found.get(id)
-            if stored is None:
-                # Nothing but a cancellation takes an event away before its delivery.
-                if not self._cancelled.drop(id, name):
-                    self.unsettled -= 1
-                continue
-            event = Event.read(stored, pending)
-            self._bodies.take(event)
-            deliveries.append(Delivery(event, name, 1, stored.at, priority))
-        return deliveries
-
-    def unreadable(self, error: StoreFailed) -> None:
-        """Tell that waiting deliveries cannot be read at present."""
-        self._notice("error", f"events cannot be read, they are tried again: {error}", None)
-
     # --- parts
 
     def _change(self, subscription: Subscription, step: Step) -> None:
@@ -335,7 +266,7 @@ class Dispatcher:
         left = self._parked.pop(subscription.name)
         deliveries, numbers = left.deliveries, left.backlog.take(len(left.backlog))
         if subscription.fifo:
-            loaded = self.load(subscription, numbers)
+            loaded = self._starts.load(subscription, numbers)
             deliveries = sorted([*deliveries, *loaded], key=lambda delivery: delivery.rank)
             numbers = []
         for delivery in deliveries:
@@ -391,37 +322,8 @@ class Dispatcher:
             self._schedule(Delivery(event, name, row.attempt, row.due_at, priority, row.rank))
         return len(rows)
 
-    def _admit(self, subscription: Subscription, delivery: Delivery) -> None:
-        """Run a delivery as soon as its lane lets it."""
-        lanes = subscription.lanes
-        if lanes is None:
-            self._runs.run(subscription, delivery)
-            return
-        name = lane_of(lanes.throttle, delivery.event.data)
-        if not lanes.admit(name, delivery):
-            subscription.wait(delivery)
-        elif lanes.throttle.limit is None:
-            self._runs.run(subscription, delivery)
-        else:
-
-            def recorded() -> None:
-                lanes.start(name)
-                self._runs.run(subscription, delivery)
-
-            # A restart must know of it, lest the window be opened twice.
-            self._runs.record(Start(subscription.name, name, now_ms()), recorded)
-
-    def _loaded(self, subscription: Subscription, deliveries: list[Delivery]) -> list[Delivery]:
-        unread = {each.event.id: each for each in deliveries if not each.event.loaded}
-        if not unread:
-            return deliveries
-        for stored in self._store.events(list(unread)):
-            event = unread.pop(stored.id).event
-            event.fill(stored)
-            self._bodies.take(event)
-        for gone in unread.values():
-            self._runs.settle(subscription, gone)
-        return [each for each in deliveries if each.event.id not in unread]
+    def _one_less(self) -> None:
+        self.unsettled -= 1
 
     def _ended(self, delivery: Delivery) -> None:
         """A delivery is settled or buried."""
@@ -430,20 +332,6 @@ class Dispatcher:
         self._pace.one_ended()
 
     # --- cancelled events
-
-    def _set_aside(self, subscription: Subscription, delivery: Delivery) -> bool:
-        """Whether a delivery whose turn has come is cancelled; it is dropped, now or later."""
-        state = self._cancelled.look(delivery.event.id, subscription.name)
-        if state == "asked":
-            self._cancelled.keep_aside(subscription, delivery)
-        elif state == "gone":
-            self._drop(subscription, delivery)
-        return state != "no"
-
-    def _drop(self, subscription: Subscription, delivery: Delivery) -> None:
-        self._cancelled.drop(delivery.event.id, subscription.name)
-        self._bodies.forget(delivery.event)
-        subscription.over(delivery)
 
     def _take_away(self, event: int, names: list[str]) -> None:
         """Forget deliveries that the store has no more; those in queues go when they come up."""
@@ -455,7 +343,7 @@ class Dispatcher:
         for delivery in self._delays.remove(event):
             holder = self._subscriptions.get(delivery.subscription)
             if holder is not None:
-                self._drop(holder, delivery)
+                self._starts.drop(holder, delivery)
         for name in names:
             left = self._parked.get(name)
             if left is not None:

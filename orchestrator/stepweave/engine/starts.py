@@ -1,0 +1,159 @@
+"""What has to be there before a delivery runs: its body, its lane, and that it is still wanted."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from stepweave.calls import now_ms
+from stepweave.engine import batches
+from stepweave.engine.bodies import Bodies
+from stepweave.engine.cancelled import Cancelled
+from stepweave.engine.delivery import Delivery, Event
+from stepweave.engine.lanes import lane_of
+from stepweave.engine.ready import entry_id
+from stepweave.engine.runs import Notice, Runs
+from stepweave.engine.store.contract import Store, StoredEvent
+from stepweave.engine.store.operations import Start
+from stepweave.engine.subscription import Subscription
+from stepweave.errors import StepweaveError, StoreFailed
+
+__all__ = ["Starts"]
+
+_UNREADABLE_PAUSE_MS = 1000
+
+
+class Starts:
+    """The port (subscription.Port) through which subscriptions begin deliveries.
+
+    `gone` is called for each delivery whose event turns out to be no longer there.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        notice: Notice,
+        runs: Runs,
+        bodies: Bodies,
+        cancelled: Cancelled,
+        gone: Callable[[], None],
+    ) -> None:
+        self._store = store
+        self._notice = notice
+        self._runs = runs
+        self._bodies = bodies
+        self._cancelled = cancelled
+        self._gone = gone
+
+    def begin(self, subscription: Subscription, delivery: Delivery) -> None:
+        """Run a delivery whose turn it is, once its body is here and its lane is free."""
+        event = delivery.event
+        if self._cancelled and self._set_aside(subscription, delivery):
+            subscription.wait(delivery)
+            return
+        if event.loaded:
+            self._admit(subscription, delivery)
+            return
+
+        def read(error: StepweaveError | None, stored: StoredEvent | None) -> None:
+            if error is not None:
+                self._notice("error", f"an event cannot be read, it is tried again: {error}", None)
+                self._runs.again(subscription, delivery, _UNREADABLE_PAUSE_MS)
+                subscription.free()
+            elif stored is None:
+                self._runs.settle(subscription, delivery)
+                subscription.free()
+            else:
+                event.fill(stored)
+                self._bodies.take(event)
+                self._admit(subscription, delivery)
+
+        self._store.event(event.id, read)
+
+    def begin_batch(self, subscription: Subscription, deliveries: list[Delivery]) -> None:
+        """Run deliveries together, as many as fit into one call."""
+        if self._cancelled:
+            taken = [each for each in deliveries if self._set_aside(subscription, each)]
+            subscription.active.difference_update(taken)
+            deliveries = [each for each in deliveries if each not in taken]
+        try:
+            deliveries = self._loaded(subscription, deliveries)
+        except StoreFailed as error:
+            self._notice("error", f"events cannot be read, they are tried again: {error}", None)
+            for each in deliveries:
+                self._runs.again(subscription, each, _UNREADABLE_PAUSE_MS)
+            deliveries = []
+        count = batches.fitting([each.event.size for each in deliveries])
+        subscription.put_back(deliveries[count:])
+        if count:
+            self._runs.run_batch(subscription, deliveries[:count])
+        else:
+            subscription.free()
+
+    def load(self, subscription: Subscription, numbers: list[int]) -> list[Delivery]:
+        """Make deliveries of backlog entries. Raises StoreFailed."""
+        wanted = dict(map(entry_id, numbers))
+        found = {stored.id: stored for stored in self._store.events(list(wanted))}
+        name, priority = subscription.name, subscription.priority
+        deliveries = []
+        for id, pending in wanted.items():
+            stored = found.get(id)
+            if stored is None:
+                # Nothing but a cancellation takes an event away before its delivery.
+                if not self._cancelled.drop(id, name):
+                    self._gone()
+                continue
+            event = Event.read(stored, pending)
+            self._bodies.take(event)
+            deliveries.append(Delivery(event, name, 1, stored.at, priority))
+        return deliveries
+
+    def unreadable(self, error: StoreFailed) -> None:
+        """Tell that waiting deliveries cannot be read at present."""
+        self._notice("error", f"events cannot be read, they are tried again: {error}", None)
+
+    def drop(self, subscription: Subscription, delivery: Delivery) -> None:
+        """A delivery that was cancelled leaves its queue."""
+        self._cancelled.drop(delivery.event.id, subscription.name)
+        self._bodies.forget(delivery.event)
+        subscription.over(delivery)
+
+    def _admit(self, subscription: Subscription, delivery: Delivery) -> None:
+        """Run a delivery as soon as its lane lets it."""
+        lanes = subscription.lanes
+        if lanes is None:
+            self._runs.run(subscription, delivery)
+            return
+        name = lane_of(lanes.throttle, delivery.event.data)
+        if not lanes.admit(name, delivery):
+            subscription.wait(delivery)
+        elif lanes.throttle.limit is None:
+            self._runs.run(subscription, delivery)
+        else:
+
+            def recorded() -> None:
+                lanes.start(name)
+                self._runs.run(subscription, delivery)
+
+            # A restart must know of it, lest the window be opened twice.
+            self._runs.record(Start(subscription.name, name, now_ms()), recorded)
+
+    def _loaded(self, subscription: Subscription, deliveries: list[Delivery]) -> list[Delivery]:
+        unread = {each.event.id: each for each in deliveries if not each.event.loaded}
+        if not unread:
+            return deliveries
+        for stored in self._store.events(list(unread)):
+            event = unread.pop(stored.id).event
+            event.fill(stored)
+            self._bodies.take(event)
+        for gone in unread.values():
+            self._runs.settle(subscription, gone)
+        return [each for each in deliveries if each.event.id not in unread]
+
+    def _set_aside(self, subscription: Subscription, delivery: Delivery) -> bool:
+        """Whether a delivery whose turn has come is cancelled; it is dropped, now or later."""
+        state = self._cancelled.look(delivery.event.id, subscription.name)
+        if state == "asked":
+            self._cancelled.keep_aside(subscription, delivery)
+        elif state == "gone":
+            self.drop(subscription, delivery)
+        return state != "no"
