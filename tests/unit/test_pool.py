@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from stepweave.calls import Outcome
 from stepweave.errors import LoadFailed, RunnerUnavailable
 from tests.unit.pool_kit import ECHOED, Bench
 
@@ -89,6 +90,18 @@ async def test_a_waiting_call_can_be_cancelled(bench: Bench) -> None:
     assert (await waiting).status == "cancelled"
     bench.pool.cancel(first, "client")
     assert (await running).status == "cancelled"
+
+
+async def test_a_waiting_call_that_another_ended_is_not_run(bench: Bench) -> None:
+    (child,) = bench.pool.children
+    child.window = 1
+    first, running = bench.call("hang")
+    waiting, ended = bench.call("echo")
+    waiting.finish(Outcome("cancelled"))
+    bench.pool.cancel(first, "client")
+    await running
+    assert await bench.outcome("echo") == ECHOED
+    assert (await ended).status == "cancelled" and child.served == 2
 
 
 async def test_calls_over_the_window_wait_their_turn(bench: Bench) -> None:

@@ -13,7 +13,6 @@ from stepweave import payload
 from stepweave.calls import Call, Outcome
 from stepweave.errors import RunnerGone, RunnerUnavailable, ShuttingDown, StepweaveError
 from stepweave.payload import Payload
-from stepweave.ranked import Ranked
 from stepweave.rpc import messages
 from stepweave.runners.child import Child
 from stepweave.runners.deadlines import Deadlines
@@ -22,6 +21,7 @@ from stepweave.runners.launch import Launch, Services
 from stepweave.runners.options import PoolOptions
 from stepweave.runners.sources import Loaded, Source, Sources
 from stepweave.runners.supervisor import PoolStatus, ReplaceFailed, Supervisor
+from stepweave.runners.waiting import Waiting
 from stepweave.runners.ward import Ward
 
 __all__ = ["Loaded", "Pool", "PoolStatus", "ReplaceFailed"]
@@ -60,14 +60,14 @@ class Pool:
         )
         self.children = self._supervisor.children
         self.health = Health(self._supervisor, options, notice)
-        self._waiting: Ranked[Call] = Ranked()
+        self._waiting = Waiting(launch)
         self._ward = Ward(self._spawn_for_ward)
         self._deadlines = Deadlines(
             lambda: [*self.children, *self._ward.children],
             self._waiting,
             options.cancel_grace_s,
             busy=lambda: self._ward.busy,
-            drop=self._drop_waiting,
+            drop=self._waiting.drop,
             on_stuck=self._on_stuck,
         )
 
@@ -200,7 +200,7 @@ class Pool:
         if call.done:
             return
         if call.runner is None:
-            self._drop_waiting(call, reason)
+            self._waiting.drop(call, reason)
         else:
             call.runner.cancel(call, reason)
 
@@ -215,9 +215,7 @@ class Pool:
         self._supervisor.begin_stop()
         self._deadlines.stop()
         await self._ward.stop()
-        while self._waiting:
-            call = self._waiting.popleft()
-            call.finish(Outcome("lost", None, ShuttingDown("Stepweave is stopping").to_wire()))
+        self._waiting.refuse(ShuttingDown("Stepweave is stopping"))
         await self._supervisor.stop(grace_s)
 
     def look(self, memory: Mapping[int, int]) -> None:
@@ -287,23 +285,8 @@ class Pool:
             if not call.done:
                 self._send(child, call)
 
-    def _drop_waiting(self, call: Call, reason: str) -> None:
-        with contextlib.suppress(ValueError):
-            self._waiting.remove(call, call.priority)
-        late = reason == "timeout"
-        message = f"{call.step.name} waited for a free {self.name} runner until its time was over"
-        call.finish(
-            Outcome(
-                "timeout" if late else "cancelled",
-                None,
-                {"code": "timeout" if late else "cancelled", "message": message},
-            )
-        )
-
     def _refuse_waiting(self) -> None:
-        while self._waiting:
-            call = self._waiting.popleft()
-            call.finish(Outcome("lost", None, RunnerUnavailable(self.reason).to_wire()))
+        self._waiting.refuse(RunnerUnavailable(self.reason))
 
     # --- children
 
