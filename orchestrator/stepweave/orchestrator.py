@@ -46,6 +46,7 @@ from stepweave.records import Records
 from stepweave.reload import Reloader
 from stepweave.runners import manifest
 from stepweave.runners.context import Context
+from stepweave.runners.leftovers import Leftovers
 from stepweave.runners.options import PoolOptions
 from stepweave.runners.pools import Pools
 from stepweave.steps import discovery
@@ -105,6 +106,8 @@ class Orchestrator:
         stack.enter_context(self._logging())
         self.state = State(self.store)
         self.streams = Streams(self.store, lambda name: name in self.registry.streams)
+        self._leftovers = Leftovers(folder / "runners")
+        await self._end_leftovers()
         self.pools = self._make_pools()
         stack.push_async_callback(self.pools.stop, settings.shutdown.grace_s)
         self.invoker = Invoker(self.pools, self.traces, self.store)
@@ -284,6 +287,7 @@ class Orchestrator:
             options=options,
             env={**self.project.env, **os.environ},
             cache=self.project.storage / "cache",
+            on_spawn=self._leftovers.note,
             max_frame=settings.server.max_body + (1 << 20),
             development=self.mode != "start",
             notice=self.records.notice,
@@ -294,6 +298,12 @@ class Orchestrator:
         if not server.static:
             return None
         return Static(self.project.root, server.static, server.static_max_age_s, finish)
+
+    async def _end_leftovers(self) -> None:
+        """Nobody else may work on what will be delivered again."""
+        ended = await asyncio.to_thread(self._leftovers.end)
+        if ended:
+            self.records.notice("warn", f"{ended} runners of the last run were there and are ended")
 
     def _guard(self) -> Guard:
         server = self.project.settings.server

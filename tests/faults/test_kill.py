@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import random
+import signal
 import sqlite3
 import threading
 import time
@@ -125,6 +127,22 @@ def test_no_runner_outlives_its_orchestrator_whatever_it_does(tmp_path: Path) ->
         until(lambda: set(ledger(tmp_path)) == set(LOOPS), "the loops")
         server.process.kill()
         until(lambda: not any(map(is_alive, runners)), "the end of the runners")
+
+
+def test_a_runner_that_was_left_behind_is_ended_before_its_work_runs_anew(tmp_path: Path) -> None:
+    write(tmp_path, project())
+    with started(tmp_path) as first:
+        runners = first.runners
+        assert first.post("/spread", events(40, pause=100)).status_code == 202
+        for runner in runners:  # frozen, they do not notice that their orchestrator is gone
+            os.kill(runner, signal.SIGSTOP)
+        first.process.kill()
+        first.process.wait()
+        assert all(map(is_alive, runners))
+        with started(tmp_path) as second:
+            assert not any(map(is_alive, runners))
+            assert any("3 runners of the last run" in message for message in second.messages)
+            until(lambda: len(ledger(tmp_path)) == 40, "the events")
 
 
 NOTE = {

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -17,7 +17,7 @@ __all__ = ["Launch", "Services"]
 class Launch:
     """How children of one pool are started: argv, environment, folder, limits.
 
-    `step` is the one that has them for itself, or empty.
+    `step` is the one that has them for itself, or empty. `on_spawn` gets each one's pid.
     """
 
     __slots__ = (
@@ -26,6 +26,7 @@ class Launch:
         "env",
         "max_frame",
         "name",
+        "on_spawn",
         "root",
         "start_timeout_s",
         "step",
@@ -43,6 +44,7 @@ class Launch:
         max_frame: int = frame.MAX_FRAME,
         development: bool = True,
         start_timeout_s: float = 30.0,
+        on_spawn: Callable[[int], None] = lambda pid: None,
     ) -> None:
         self.name = name
         self.argv = argv
@@ -52,6 +54,7 @@ class Launch:
         self.max_frame = max_frame
         self.development = development
         self.start_timeout_s = start_timeout_s
+        self.on_spawn = on_spawn
         self.step = ""
 
     @property

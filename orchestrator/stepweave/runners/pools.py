@@ -40,7 +40,9 @@ class Pools:
         max_frame: int = MAX_FRAME,
         development: bool = True,
         notice: Callable[[str, str], None] = lambda level, message: None,
+        on_spawn: Callable[[int], None] = lambda pid: None,
     ) -> None:
+        """`on_spawn` gets the pid of each child."""
         self.manifests = {each.name: each for each in manifests}
         self.pools: dict[str, Pool] = {}
         self.unavailable: dict[str, str] = {}
@@ -53,6 +55,7 @@ class Pools:
         self._max_frame = max_frame
         self._development = development
         self._notice = notice
+        self._on_spawn = on_spawn
         self._by_language: dict[str, Pool] = {}
         self._starting: dict[str, asyncio.Task[Pool]] = {}
         self._own = Isolation(services, notice)
@@ -212,6 +215,7 @@ class Pools:
                 max_frame=self._max_frame,
                 development=self._development,
                 start_timeout_s=options.start_timeout_s,
+                on_spawn=self._on_spawn,
             )
             pool = Pool(launch, self._services, options, self._notice)
             try:

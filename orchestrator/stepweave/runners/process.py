@@ -60,6 +60,7 @@ class Process(asyncio.SubprocessProtocol):
             raise
         finally:
             os.close(reading)
+        launch.on_spawn(self.pid)
 
     @property
     def running(self) -> bool:

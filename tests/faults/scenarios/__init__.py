@@ -20,7 +20,7 @@ from tests.faults.scenarios.scale import Scenario
 __all__ = ["SCENARIOS"]
 
 SCENARIOS: dict[str, tuple[Scenario, int, int]] = {
-    "kills": (kills.run, 100_000, 200),
+    "kills": (kills.run, 100_000, 230),
     "atomic": (atomic.run, 20_000, 60),
     "power": (power.run, 0, 30),
     "drains": (drains.run, 0, 100),
