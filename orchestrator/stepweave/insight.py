@@ -36,12 +36,13 @@ class View:
         return made.content
 
     def status(self) -> dict[str, Any]:
-        """Runners, queues, cron and the trace store, in figures."""
+        """Runners, queues, requests and the followers of streams, in figures."""
         return {
             "runners": self._it.pools.statistics(),
             "unavailable": self._it.pools.unavailable,
             "events": self._it.bus.statistics(),
             "requests": self._it.api.served,
+            "streams": self._it.live.statistics(),
         }
 
     def health(self) -> dict[str, Any]:

@@ -8,7 +8,8 @@ from stepweave.engine.rooms import Rooms
 from stepweave.engine.store.contract import Store
 from stepweave.engine.streams import Streams
 from stepweave.http.access import Access
-from stepweave.http.sockets import Limits, Sockets
+from stepweave.http.socket_client import Limits
+from stepweave.http.sockets import Sockets
 from stepweave.http.sse import EventStreams
 from stepweave.http.stream_auth import StreamAuth
 from stepweave.project import Project
@@ -48,6 +49,16 @@ class Live:
         self.events = EventStreams(
             self.rooms, access, buffer=settings.buffer, ping_s=settings.ping_s
         )
+
+    def statistics(self) -> dict[str, int]:
+        """Figures for people."""
+        rooms, places = self.rooms.sizes
+        return {
+            "sockets": len(self.sockets.links),
+            "eventStreams": len(self.events),
+            "rooms": rooms,
+            "subscriptions": places,
+        }
 
     async def close(self) -> None:
         """Send what is committed, then tell every client that the server goes away."""

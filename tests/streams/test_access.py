@@ -186,6 +186,23 @@ async def test_a_config_that_only_mentions_stream_auth_guards_nothing(tmp_path: 
         assert (await socket.event())["type"] == "sync"
 
 
+async def test_a_client_that_waits_for_its_guard_is_not_taken_for_dead(tmp_path: Path) -> None:
+    files = {
+        **FILES,
+        "steps/slow.stream.js": """
+            exports.config = {
+              name: 'slow',
+              schema: { text: 'string' },
+              canAccess: () => new Promise((resolve) => setTimeout(() => resolve(true), 300)),
+            }
+            """,
+    }
+    async with start(tmp_path, files, STEPWEAVE_STREAMS_PING_S="0.05") as running:
+        async with follow(running) as socket:
+            await socket.join("slow", "g")
+            assert (await socket.event())["type"] == "sync"
+
+
 async def test_a_guard_that_never_answers_is_a_no(tmp_path: Path) -> None:
     files = {
         **FILES,

@@ -181,6 +181,16 @@ async def test_what_cannot_be_followed_is_said(
     assert answer.headers["x-trace-id"]
 
 
+@pytest.mark.parametrize("id", ["x", "-1", "1.5", "²", "9" * 5000, ""])
+async def test_an_id_that_is_none_of_ours_begins_anew(
+    running: Running, group: str, id: str
+) -> None:
+    url = f"/_stepweave/streams/board/{group}"
+    headers = {"last-event-id": id.encode("latin-1")}
+    async with running.http.stream("GET", url, headers=headers) as answer:
+        assert (await Source(answer.aiter_lines()).next()) == {"type": "sync", "data": []}
+
+
 async def test_the_head_alone_can_be_asked_for(running: Running) -> None:
     answer = await running.http.head("/_stepweave/streams/board/g")
     assert (answer.status_code, answer.content) == (200, b"")

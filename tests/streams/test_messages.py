@@ -8,7 +8,7 @@ from typing import Any
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from stepweave.http.sockets import InvalidMessage, read_message
+from stepweave.http.stream_messages import InvalidMessage, read_message
 
 
 @settings(max_examples=200)

@@ -157,6 +157,17 @@ async def test_an_unknown_stream_is_said_to_be_one(running: Running) -> None:
         }
 
 
+async def test_the_followers_are_counted(running: Running) -> None:
+    async with follow(running) as socket:
+        await socket.join("board", "g", "a")
+        await socket.join("board", "g")
+        await socket.event()
+        assert running.it.live.statistics() == {
+            "sockets": 1, "eventStreams": 0, "rooms": 2, "subscriptions": 2,
+        }  # fmt: skip
+    await running.until(lambda: not any(running.it.live.statistics().values()), "nobody")
+
+
 async def test_a_bye_is_answered(running: Running) -> None:
     async with follow(running) as socket:
         await socket.join("board", "empty")

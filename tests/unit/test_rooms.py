@@ -9,8 +9,9 @@ import orjson
 import pytest
 
 from stepweave import payload
+from stepweave.engine.follower import Follower, Key
 from stepweave.engine.notices import Clock, Message
-from stepweave.engine.rooms import Follower, Key, Rooms
+from stepweave.engine.rooms import Rooms
 from stepweave.engine.streams import Change
 from stepweave.engine.trail import Trail
 from stepweave.errors import StoreFailed

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 
 import orjson
 
+from stepweave.engine.follower import Follower, Key
 from stepweave.engine.notices import Clock, Message, change_message, sync_message
 from stepweave.engine.store.contract import Store
 from stepweave.engine.streams import Change
@@ -16,37 +17,9 @@ from stepweave.engine.trail import Trail
 from stepweave.errors import InvalidInput, StepweaveError, StoreFailed
 from stepweave.payload import Payload
 
-__all__ = ["Follower", "Key", "Rooms"]
-
-Key = tuple[str, str, str | None]
-"""Stream, group, and an item's id, or None for the whole group."""
+__all__ = ["Rooms"]
 
 _AGAIN_S = 1.0
-
-
-class Follower:
-    """One client. `rooms` is what it follows; while it is `stale` it gets nothing.
-
-    A follower that cannot keep up makes itself stale, and calls `Rooms.refresh` when it can.
-    """
-
-    __slots__ = ("__weakref__", "rooms", "stale")
-
-    def __init__(self) -> None:
-        self.rooms: set[Key] = set()
-        self.stale = False
-
-    def take(self, message: Message) -> bool:
-        """Note a message to send; whether it is the first one since the last `flush`."""
-        raise NotImplementedError
-
-    def flush(self) -> None:
-        """Send what was noted, or become stale. Raises nothing."""
-        raise NotImplementedError
-
-    def lost(self, key: Key, reason: str) -> None:
-        """A room could not be read; the follower is not in it."""
-        raise NotImplementedError
 
 
 class _Wish(NamedTuple):
@@ -85,6 +58,7 @@ class Rooms:
         self._newest = 0
         self._pump: asyncio.Task[None] | None = None
         self._turning = False
+        self._closed = False
 
     @property
     def sizes(self) -> tuple[int, int]:
@@ -97,6 +71,8 @@ class Rooms:
 
     def changed(self, change: Change) -> None:
         """Take a change: a committed one in its order, or an event."""
+        if self._closed:
+            return
         if not self._rooms and not self._reads and not self._queue:
             self._trail.add(change)
             return
@@ -152,6 +128,7 @@ class Rooms:
 
     def close(self) -> None:
         """Send nothing any more."""
+        self._closed = True
         if self._pump is not None:
             self._pump.cancel()
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import http
+import logging
 from collections.abc import Awaitable, Callable
 from typing import Any, Protocol, cast
 
@@ -14,6 +15,7 @@ from websockets.server import ServerProtocol
 from websockets.typing import Subprotocol
 
 from stepweave.http.response import Reply, error_reply
+from stepweave.trace import new_trace_id
 
 __all__ = ["Client", "Link", "Opening", "text_frame"]
 
@@ -97,6 +99,8 @@ class Link(asyncio.Protocol):
 
     def ping(self) -> None:
         """Ask for a sign of life, or hang up if the last one was not answered."""
+        if self._held:
+            return
         if not self.alive:
             self._transport.abort()
             return
@@ -180,7 +184,11 @@ class Link(asyncio.Protocol):
             return
 
         async def decide() -> None:
-            decision = await self._opening(self, request)
+            try:
+                decision = await self._opening(self, request)
+            except Exception:
+                logging.getLogger(__name__).exception("a WebSocket could not be opened")
+                decision = error_reply(500, "Internal server error")
             if self._over:
                 return
             if isinstance(decision, Reply):
@@ -225,9 +233,10 @@ class Link(asyncio.Protocol):
     def _refuse(self, reply: Reply) -> None:
         """Answer the request as any other, and hang up."""
         phrase = http.HTTPStatus(reply.status).phrase
+        trace = (b"x-trace-id", new_trace_id().encode())
         head = [
             f"HTTP/1.1 {reply.status} {phrase}\r\n".encode(),
-            *(b"%b: %b\r\n" % field for field in reply.head),
+            *(b"%b: %b\r\n" % field for field in (*reply.head, trace)),
             b"connection: close\r\n\r\n",
         ]
         self._transport.write(b"".join((*head, reply.body)))

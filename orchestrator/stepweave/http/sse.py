@@ -8,8 +8,9 @@ from collections.abc import Mapping
 from typing import Any
 from urllib.parse import unquote_to_bytes
 
+from stepweave.engine.follower import Follower, Key
 from stepweave.engine.notices import Message
-from stepweave.engine.rooms import Follower, Key, Rooms
+from stepweave.engine.rooms import Rooms
 from stepweave.http.access import Access, Denied, Unauthenticated
 from stepweave.http.identity import identity
 from stepweave.http.request import Receive, headers
@@ -20,6 +21,7 @@ __all__ = ["ROOT", "EventStreams"]
 ROOT = "/_stepweave/streams/"
 
 _GIVE_UP_S = 1.0
+_LONGEST_NUMBER = 18
 _HEAD = [
     (b"content-type", b"text/event-stream"),
     (b"cache-control", b"no-store"),
@@ -42,6 +44,10 @@ class EventStreams:
         self._ping_s = ping_s
         self._readers: dict[_Reader, asyncio.Task[Any]] = {}
 
+    def __len__(self) -> int:
+        """How many clients there are."""
+        return len(self._readers)
+
     async def serve(self, scope: Mapping[str, Any], receive: Receive, send: Send) -> None:
         """Answer one request; the answer lasts until one of the two sides goes."""
         head = headers(scope["headers"])
@@ -55,8 +61,7 @@ class EventStreams:
         if method == "HEAD":
             await send({"type": "http.response.body", "body": b""})
             return
-        since = head.get("last-event-id")
-        seen = int(since) if isinstance(since, str) and since.isdecimal() else None
+        seen = _number(head.get("last-event-id"))
         reader = _Reader(self._buffer)
         task = asyncio.current_task()
         assert task is not None
@@ -181,6 +186,12 @@ def _event(message: Message) -> bytes:
     if message.seq is None:
         return b"data: %b\n\n" % body
     return b"id: %d\ndata: %b\n\n" % (message.seq, body)
+
+
+def _number(text: Any) -> int | None:
+    """The number of a group's change that a client names, if it is one."""
+    is_one = isinstance(text, str) and text.isdecimal() and len(text) <= _LONGEST_NUMBER
+    return int(text) if is_one else None
 
 
 def _key(path: str) -> Key | None:
