@@ -177,6 +177,43 @@ async def test_a_stale_follower_starts_anew(world: World) -> None:
     assert sorted(client.sent[1:], key=lambda event: str(event["type"])) == wanted
 
 
+async def test_more_changes_than_can_be_sent_become_a_snapshot(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("stepweave.engine.rooms._MOST_QUEUED", 5)
+    client, late = Client(), Client()
+    world.rooms.join(client, GROUP)
+    await turns()
+    world.store.settled = 1
+    world.rooms.join(late, ("s", "g", "n9"))
+    for n in range(10):
+        world.commit("a", n)
+    await turns()
+    world.store.release()
+    await turns()
+    # The store of this test reads at once: the last overrun was at the ninth change.
+    assert [event["type"] for event in client.sent] == ["sync", "sync", "create"]
+    assert numbers(client) == [9]
+    assert late.sent == [{"type": "delete", "data": {"id": "n9"}}]
+    assert world.notices[0] == "streams change faster than their followers can be told"
+
+
+async def test_a_long_queue_is_sent_in_slices(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("stepweave.engine.rooms._SLICE_S", 0.0000001)
+    client = Client()
+    world.rooms.join(client, GROUP)
+    await turns()
+    for n in range(20):
+        world.commit("a", n)
+    while len(numbers(client)) < 20:
+        if world.store.syncs:
+            world.store.release()
+        await asyncio.sleep(0)
+    assert numbers(client) == list(range(20))
+
+
 async def test_who_leaves_before_the_snapshot_gets_none(world: World) -> None:
     world.store.settled = 1
     client = Client()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections import deque
 from collections.abc import Callable
 from typing import Any, NamedTuple
@@ -20,6 +21,8 @@ from stepweave.payload import Payload
 __all__ = ["Rooms"]
 
 _AGAIN_S = 1.0
+_SLICE_S = 0.01
+_MOST_QUEUED = 10_000
 
 
 class _Wish(NamedTuple):
@@ -151,6 +154,11 @@ class Rooms:
     def _put(self, sequence: int, entry: Change | _Snapshot) -> None:
         self._newest = max(self._newest, sequence)
         self._queue.append((sequence, entry))
+        if len(self._queue) > _MOST_QUEUED:
+            self._overrun()
+        self._go_on()
+
+    def _go_on(self) -> None:
         if self._turning or self._pump is not None:
             return
         if self._store.synced(self._newest):
@@ -164,8 +172,8 @@ class Rooms:
         self._turning = False
         if self._store.synced(self._newest):
             self._deliver(self._newest)
-        elif self._queue:
-            self._pump = self._loop.create_task(self._sync())
+        if self._queue:
+            self._go_on()
 
     async def _sync(self) -> None:
         try:
@@ -176,15 +184,19 @@ class Rooms:
                 except StoreFailed as error:
                     self._notice("error", f"changes of streams are held back: {error}")
                     await asyncio.sleep(_AGAIN_S)
-                else:
+                    continue
+                while self._queue and self._queue[0][0] <= newest:
                     self._deliver(newest)
+                    await asyncio.sleep(0)
         finally:
             self._pump = None
 
     def _deliver(self, newest: int) -> None:
+        """Send what is durable up to `newest`, or as much of it as may hold the loop up."""
         queue = self._queue
         touched: list[Follower] = []
-        while queue and queue[0][0] <= newest:
+        until = time.perf_counter() + _SLICE_S
+        while queue and queue[0][0] <= newest and time.perf_counter() < until:
             entry = queue.popleft()[1]
             try:
                 if isinstance(entry, Change):
@@ -195,6 +207,21 @@ class Rooms:
                 self._notice("error", f"a change of a stream cannot be sent: {error}")
         for follower in touched:
             follower.flush()
+
+    def _overrun(self) -> None:
+        """More changes come than can be sent: whoever follows begins anew instead."""
+        self._notice("warn", "streams change faster than their followers can be told")
+        entries, self._queue = self._queue, deque()
+        rooms, self._rooms = self._rooms, {}
+        again = [(follower, key) for key, room in rooms.items() for follower in room]
+        for _, entry in entries:
+            if isinstance(entry, Change):
+                self._trail.add(entry)
+            else:
+                del self._reads[entry.key]
+                again += [(follower, entry.key) for follower in entry.wishes]
+        for follower, key in again:
+            self.join(follower, key, again=True)
 
     # --- sending
 
