@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import fcntl
+import io
 import json
 import os
 import socket
@@ -18,8 +19,9 @@ import pytest
 from stepweave import cli, serving
 from stepweave.cli import presence
 from stepweave.cli.table import table
-from stepweave.engine.store.operations import Bury, PutEvent, StateSet
+from stepweave.engine.store.operations import Bury, PutEvent, Retry, StateSet
 from stepweave.engine.store.sqlite import SqliteStore
+from stepweave.paint import Paint
 from stepweave.payload import encode
 
 ERROR = {
@@ -91,9 +93,9 @@ def test_dead_letters_are_listed_on_one_line_each(desk: Desk) -> None:
 
     assert desk.run("events", "dead") == 0
     head, second, first = desk.out.splitlines()
-    assert head.split() == ["ID", "DIED", "STEP", "TOPIC", "AFTER", "ERROR"]
+    assert head.split() == ["ID", "DIED", "STEP", "TOPIC", "AFTER", "REASON", "ERROR"]
     assert second.startswith("2 ") and first.startswith("1 ")
-    assert "Pay   order  4 tries  no money\\x1b[31m" in first
+    assert "Pay   order  4 tries  error   no money\\x1b[31m" in first
     assert desk.err == ""
 
     assert desk.run("events", "dead", "--limit", "1") == 0
@@ -114,7 +116,7 @@ def test_a_dead_letter_is_shown_with_its_place_and_data(desk: Desk) -> None:
     lines = desk.out.splitlines()
     assert lines[0] == "dead letter 1"
     assert "  topic   order, emitted by Shop" in lines
-    assert "    at steps/pay.step.py:3 in handler" in lines
+    assert "      at steps/pay.step.py:3 in handler" in lines
     assert lines[-4:] == ["data (object, 7 B)", "{", '  "n": 1', "}"]
     assert "\x1b" not in desk.out
     assert desk.json("events", "show", "1")["error"] == ERROR
@@ -128,7 +130,9 @@ def test_an_error_outside_the_project_is_shown_with_its_stack(desk: Desk) -> Non
     assert desk.run("events", "show", "1") == 0
     lines = desk.out.splitlines()
     assert "  group   eu" in lines
-    assert lines[-5:] == ["no money", "no money", "  at lib.js:1", "", "no data"]
+    assert lines[-6:] == [
+        "  a try", "    no money", "      no money", "        at lib.js:1", "", "no data",
+    ]  # fmt: skip
 
 
 def test_what_is_retried_waits_for_the_next_start(desk: Desk) -> None:
@@ -178,6 +182,18 @@ def test_all_or_those_of_one_step_are_taken(desk: Desk) -> None:
         ["events", "retry", "1", "--data", "{"],
         ["events", "retry", "--all", "--data", "1"],
         ["events", "discard"],
+        ["events", "list", "--state", "lost"],
+        ["events", "list", "--limit", "0"],
+        ["events", "list", "--before", "7"],
+        ["events", "cancel"],
+        ["events", "cancel", "7"],
+        ["events", "cancel", "0000000000000001", "--all"],
+        ["events", "cancel", "0000000000000001", "--topic", "order"],
+        ["state", "set", "g", "k", "1", "--ttl", "soon"],
+        ["state", "set", "g", "k", "1", "--ttl", "0"],
+        ["state", "set", "g", "k", "1", "--expect", "{"],
+        ["state", "set", "g", "k", "1", "--expect", "1", "--absent"],
+        ["state", "set", "g", "k", "-", "--expect", "-"],
         ["state"],
         ["state", "list"],
         ["state", "list", "g", "--limit", "x"],
@@ -209,6 +225,115 @@ def test_every_subcommand_explains_itself_with_examples(
         assert f"examples:\n  stepweave {name} {word}" in help and "--json" in help
 
 
+def test_a_letter_that_holds_a_group_is_marked_and_tells_of_every_try(desk: Desk) -> None:
+    errors = [{"attempt": n, "at": n, "status": "error", "message": f"no {n % 2}"} for n in (1, 3)]
+    put = [PutEvent(n, "order", None, "00-7-8-01", "Shop", 5, "order-7", None, (("Pay", 0),))
+           for n in (1, 2)]  # fmt: skip
+    desk.apply(
+        *put,
+        Retry(1, "Pay", 2, 0, orjson.dumps(errors[0])),
+        Retry(1, "Pay", 3, 0, orjson.dumps(errors[1])),
+        Bury(1, "Pay", 3, "timeout", orjson.dumps({"message": "late", "status": "timeout"}), 8,
+             True, holds=True),
+    )  # fmt: skip
+
+    assert desk.run("events", "dead", "--step", "Pay") == 0
+    assert "3 tries  timeout  holds order-7  late" in desk.out
+    assert desk.run("events", "dead", "--step", "Ship") == 0
+    assert desk.out == ""
+    assert desk.run("events", "show", "1") == 0
+    assert "  holds   order-7: 1 delivery behind it waits until it is retried or" in desk.out
+    assert [line.split(",")[0] for line in desk.out.splitlines() if line[:5] == "  try"] == [
+        "  try 1", "  try 3",
+    ]  # fmt: skip
+    assert ": the same" in desk.out and "    late\n" in desk.out
+    assert desk.run("events", "discard", "1") == 0
+    assert desk.run("events", "list") == 0
+    assert "waiting" in desk.out and "held" not in desk.out
+
+
+# --- deliveries
+
+
+def put(id: int, *steps: str, due_at: int = 0, **more: Any) -> PutEvent:
+    deliveries = tuple((step, due_at) for step in steps)
+    put = PutEvent(id, "order", encode({"n": id}), "00-7-8-01", "Shop", 5, None, None, deliveries)
+    return put._replace(**more)
+
+
+def test_deliveries_are_listed_with_their_states(desk: Desk) -> None:
+    desk.apply(
+        put(1, "Pay"), put(2, "Pay", due_at=1 << 42), put(3, "Pay", "Ship", group="eu"),
+        Retry(3, "Ship", 2, 1 << 42, orjson.dumps({"message": "no\nship"})),
+    )  # fmt: skip
+
+    assert desk.run("events", "list") == 0
+    head, *rows = desk.out.splitlines()
+    assert head.split() == ["EVENT", "STEP", "TOPIC", "STATE", "WHEN", "TRY", "GROUP", "SIZE",
+                            "ERROR"]  # fmt: skip
+    assert [(row.split()[1], row.split()[3]) for row in rows] == [
+        ("Ship", "retrying"), ("Pay", "waiting"), ("Pay", "scheduled"), ("Pay", "waiting"),
+    ]  # fmt: skip
+    assert rows[0].endswith("2    eu     7 B   no ship") and " d ago " in rows[1]
+    assert desk.run("events", "list", "--state", "waiting", "--limit", "1") == 0
+    assert len(desk.out.splitlines()) == 2
+    assert desk.err == "there may be more: --before 0000000000000003:Pay\n"
+    found = desk.json("events", "list", "--before", "0000000000000003:Pay")["events"]
+    assert [it["event"][-1] for it in found] == ["2", "1"]
+    assert desk.run("events", "list", "--state", "held") == 0
+    assert (desk.out, desk.err) == ("", "nothing like that waits\n")
+
+
+def test_nothing_that_waits_is_said_to_be_none(desk: Desk) -> None:
+    assert desk.run("events", "list") == 0
+    assert (desk.out, desk.err) == ("", "nothing waits\n")
+
+
+def test_an_event_is_shown_with_its_deliveries(desk: Desk) -> None:
+    desk.apply(put(1, "Pay", "Ship"), Bury(1, "Pay", 4, "error", orjson.dumps(ERROR), 8, None))
+
+    assert desk.run("events", "show", "0000000000000001") == 0
+    lines = desk.out.splitlines()
+    assert lines[0] == "event 0000000000000001"
+    assert "Pay dead after 4 tries (error): dead letter 1" in lines
+    assert any(line.startswith("Ship waiting, try 1, ") for line in lines)
+    assert lines[-4:] == ["data (object, 7 B)", "{", '  "n": 1', "}"]
+    assert len(desk.json("events", "show", "0000000000000001")["deliveries"]) == 2
+    assert desk.run("events", "show", "0000000000000009") == 1
+    assert "its trace tells" in desk.err
+
+
+def test_deliveries_are_cancelled_one_event_or_many(desk: Desk) -> None:
+    desk.apply(*(put(n, "Pay", "Ship") for n in (1, 2, 3)))
+
+    assert desk.run("events", "cancel", "0000000000000001", "0000000000000009") == 1
+    assert desk.out == "event 0000000000000001: 2 deliveries cancelled\n"
+    assert desk.err == "stepweave: nothing of event 0000000000000009 waits or runs\n"
+    assert desk.run("events", "cancel", "0000000000000002", "--step", "Pay") == 0
+    assert desk.out == "event 0000000000000002: 1 delivery cancelled\n"
+    assert desk.run("events", "cancel", "--all", "--step", "Ship", "--topic", "order") == 0
+    assert desk.out == "2 deliveries cancelled\n"
+    assert desk.json("events", "cancel", "--all") == {"cancelled": 1, "running": 0}
+    assert desk.waiting() == []
+
+
+@pytest.mark.parametrize(("answer", "left"), [("y\n", 0), ("n\n", 1), ("", 1)])
+def test_a_person_is_asked_before_everything_goes(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch, answer: str, left: int
+) -> None:
+    desk.apply(put(7, "Pay"), StateSet("g", "k", encode(1)))
+    desk.bury("Ship")
+    monkeypatch.setattr("stepweave.cli.options.at_terminal", lambda: True)
+    for words in (["events", "cancel", "--all"], ["events", "discard", "--all"],
+                  ["state", "delete", "g"]):  # fmt: skip
+        monkeypatch.setattr("sys.stdin", io.StringIO(answer))
+        assert desk.run(*words) == left
+        assert "? [y/N] " in desk.err and ("nothing was changed" in desk.err) == bool(left)
+    assert len(desk.waiting()) == left
+    assert desk.run("events", "cancel", "--all", "--yes") == 0
+    assert "[y/N]" not in desk.err
+
+
 # --- state
 
 
@@ -231,6 +356,59 @@ def test_values_are_set_read_listed_and_deleted(desk: Desk) -> None:
     assert desk.err == 'stepweave: the group "a/b" has no key "k k"\n'
 
 
+def test_a_value_is_printed_exactly(desk: Desk) -> None:
+    value = '{"pi": 3.14159265358979323846, "big": 12e300, "s": "a\\u0000\\u2713", "n": 1.10}'
+    assert desk.run("state", "set", "g", "k", value) == 0
+
+    assert desk.run("state", "get", "g", "k") == 0
+    assert "".join(desk.out.split()) == "".join(value.split())
+    desk.apply(StateSet("g", "bytes", encode(b"\x00")), StateSet("g", "bad", ("msgpack", b"\xc1")))
+    assert desk.run("state", "get", "g", "bytes") == 0
+    assert desk.out == '"AA=="\n'
+    assert desk.run("state", "get", "g", "bad") == 1
+    assert "cannot be shown" in desk.err
+
+
+def test_a_value_is_set_only_where_the_expected_one_is(desk: Desk) -> None:
+    place = ["state", "set", "jobs", "night"]
+    assert desk.run(*place, "1", "--expect", "1") == 1
+    assert desk.err == 'stepweave: "night" of "jobs" is not there, so it was not set\n'
+    assert desk.run(*place, '{"a": 1, "b": 2}', "--absent") == 0
+    assert desk.run(*place, "1", "--absent") == 1
+    assert desk.err == 'stepweave: "night" of "jobs" is there already; it was left as it is\n'
+    assert desk.run(*place, "1", "--expect", '{"b": 2, "a": 1}') == 0
+    assert desk.run(*place, "2", "--expect", "true") == 1
+    assert desk.err == 'stepweave: "night" of "jobs" holds 1, so it was left as it is\n'
+    assert desk.json("state", "get", "jobs", "night")["value"] == 1
+
+
+def test_a_value_with_a_time_to_live_shows_when_it_leaves(desk: Desk) -> None:
+    assert desk.run("state", "set", "g", "k", "1", "--ttl", "10m") == 0
+
+    assert desk.run("state", "list", "g") == 0
+    head, row = desk.out.splitlines()
+    assert head.split() == ["KEY", "TYPE", "SIZE", "EXPIRES", "VALUE"]
+    assert "in 10 min" in row or "in 9 min" in row
+
+
+def test_names_that_cannot_be_seen_are_spelled_out(desk: Desk) -> None:
+    for key in ("", "a/b", "a\nb", "é", " x"):
+        desk.apply(StateSet("g\n", key, encode(1)))
+
+    assert desk.run("state", "groups") == 0
+    assert desk.out.splitlines()[1].startswith('"g\\n"  5 ')
+    assert desk.run("state", "list", "g\n") == 0
+    rows = desk.out.splitlines()[1:]
+    assert [row.split("  ")[0].rstrip() for row in rows] == ['""', '" x"', '"a\\nb"', "a/b", "é"]
+    assert desk.run("state", "list", "g\n", "--limit", "3") == 0
+    assert desk.err == "there may be more: --after $'a\\x0ab'\n"
+    assert desk.run("state", "list", "g\n", "--limit", "1") == 0
+    assert desk.err == "there may be more: --after ''\n"
+    assert desk.run("state", "get", "g\n", "a\nb") == 0
+    assert desk.run("state", "delete", "g\n", "") == 0
+    assert desk.out == '"" of "g\\n" is deleted\n'
+
+
 def test_a_group_is_listed_in_pages_and_deleted(desk: Desk) -> None:
     desk.apply(*(StateSet("g", key, encode("x" * 20_000)) for key in ("a", "b", "c d")))
 
@@ -246,6 +424,14 @@ def test_a_group_is_listed_in_pages_and_deleted(desk: Desk) -> None:
     assert desk.out == '3 values of "g" deleted\n'
     assert desk.run("state", "list", "g") == 0
     assert desk.err == 'there is nothing in the group "g"\n'
+
+
+def test_a_table_is_as_wide_as_the_terminal_and_coloured_there() -> None:
+    text = table(("A", "B"), [("on", "x" * 50)], styles={"A": Paint.red}, paint=Paint(True),
+                 width=20)  # fmt: skip
+
+    assert text.splitlines() == ["\x1b[90mA \x1b[0m  \x1b[90mB\x1b[0m",
+                                 f"\x1b[31mon\x1b[0m  {'x' * 15}…"]  # fmt: skip
 
 
 def test_a_table_has_columns_and_one_line_a_row() -> None:

@@ -60,19 +60,33 @@ class Desk:
         query: Mapping[str, object] | None = None,
         body: bytes = b"",
     ) -> Any:
-        """The answer, decoded; parameters that are None are left out.
+        """The answer, decoded; see `fetch`."""
+        text = self.fetch(method, *path, query=query, body=body)
+        try:
+            return json.loads(text)
+        except RecursionError as error:
+            raise StepweaveError("the answer is nested too deeply to be shown") from error
+
+    def fetch(
+        self,
+        method: str,
+        *path: str,
+        query: Mapping[str, object] | None = None,
+        body: bytes = b"",
+    ) -> str:
+        """The JSON of the answer; parameters that are None are left out.
 
         Raises Missing, UsageError for what the server does not understand, StepweaveError.
         """
         given = {name: value for name, value in (query or {}).items() if value is not None}
         target = manage.ROOT + "/".join(map(_quoted, path))
         status, text = self._way.send(method, target, urlencode(given, errors=_BYTES), body)
+        if status < 400:
+            return text.decode()
         try:
             answer = json.loads(text)
         except ValueError as error:
             raise StepweaveError(f"the server answered {status} and no JSON") from error
-        if status < 400:
-            return answer
         reason = str(answer.get("error") if isinstance(answer, dict) else answer)
         if status == 404:
             raise Missing(reason)

@@ -1,14 +1,12 @@
-"""`stepweave events`: dead letters, listed, shown, delivered anew or discarded."""
+"""`stepweave events`: what waits and what died, listed, shown, cancelled, delivered anew."""
 
 from __future__ import annotations
 
 import argparse
-import sys
-import time
-from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING, Any
+import re
+from typing import TYPE_CHECKING
 
-from stepweave.cli import options, words
+from stepweave.cli import options
 
 if TYPE_CHECKING:
     from stepweave.cli.desk import Desk
@@ -16,29 +14,59 @@ if TYPE_CHECKING:
 __all__ = ["DESCRIPTION", "EXAMPLES", "add_arguments", "run"]
 
 DESCRIPTION = """\
-Look through the dead letters, the events on which a step failed for good, and deliver them anew.
-It works on the running server, or on the project's data when none runs."""
+Look through the deliveries that wait and cancel them; look through the dead letters, the events on
+which a step failed for good, and deliver them anew. It works on the running server, or on the
+project's data when none runs."""
 EXAMPLES = """\
+  stepweave events list                          what runs, waits, and is due later
+  stepweave events list --state retrying         what failed and is tried again
+  stepweave events show 1b2e0f6c4a001000         an event, and what became of each delivery
+  stepweave events show 7                        all of a dead letter, with every try's error
+  stepweave events cancel 1b2e0f6c4a001000       take away what has not begun
+  stepweave events cancel --all --step Pay       take away all that waits for one step
   stepweave events dead                          the newest dead letters
-  stepweave events show 7                        all of one, with its data and where it failed
   stepweave events retry 7 8                     deliver them again, as they were
   stepweave events retry 7 --data '{"id": 1}'    deliver it with other data
   stepweave events retry --all --step Pay        deliver all on which one step failed
-  stepweave events discard 7                     forget it"""
+  stepweave events discard 7                     forget it; a group that it holds goes on"""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """What to do, and with which letters."""
+    """What to do, and with which events and letters."""
+    from stepweave.engine.ledger import STATES
+
     subcommands = options.add_subcommands(parser, EXAMPLES)
 
-    dead = subcommands("dead", "list the dead letters, newest first", _dead)
-    options.add_limit(dead)
-    dead.add_argument(
-        "--before", type=_id, metavar="ID", help="go on with those that are older than this"
+    listing = subcommands("list", "list deliveries that are not settled, newest first", _list)
+    listing.add_argument("--step", metavar="NAME", help="those to one step")
+    listing.add_argument("--topic", metavar="TOPIC", help="those of one topic")
+    listing.add_argument(
+        "--state",
+        choices=STATES,
+        help="those that run; wait for their turn; are due later; failed and are tried again; "
+        "wait for a dead letter of their group",
+    )
+    options.add_limit(listing)
+    listing.add_argument("--before", metavar="PLACE", help="go on after another page")
+
+    show = subcommands("show", "show all of an event or a dead letter", _show)
+    show.add_argument(
+        "id", type=_any_id, metavar="ID", help="an event's 16 digits, or a dead letter's number"
     )
 
-    show = subcommands("show", "show all of a dead letter", _show)
-    show.add_argument("id", type=_id, metavar="ID")
+    cancel = subcommands("cancel", "take away deliveries that have not begun", _cancel)
+    cancel.add_argument("ids", nargs="*", type=_event, metavar="ID")
+    cancel.add_argument("--all", action="store_true", help="all there are")
+    cancel.add_argument("--step", metavar="NAME", help="those to this step alone")
+    cancel.add_argument("--topic", metavar="TOPIC", help="with --all: those of this topic alone")
+    options.add_yes(cancel)
+
+    dead = subcommands("dead", "list the dead letters, newest first", _dead)
+    dead.add_argument("--step", metavar="NAME", help="those of one step")
+    options.add_limit(dead)
+    dead.add_argument(
+        "--before", type=_letter, metavar="ID", help="go on with those that are older than this"
+    )
 
     retry = subcommands("retry", "deliver dead letters anew", _retry)
     _add_letters(retry)
@@ -50,167 +78,83 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
     discard = subcommands("discard", "forget dead letters", _discard)
     _add_letters(discard)
+    options.add_yes(discard)
 
 
 def run(args: argparse.Namespace) -> int:
-    """0 if all went well, 1 if a letter was not there."""
+    """0 if all went well, 1 if an event or a letter was not there."""
     return options.run_subcommand(args)
 
 
 def _add_letters(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("ids", nargs="*", type=_id, metavar="ID")
+    parser.add_argument("ids", nargs="*", type=_letter, metavar="ID")
     parser.add_argument("--all", action="store_true", help="all there are")
     parser.add_argument("--step", metavar="NAME", help="with --all: those of this step alone")
 
 
-def _id(text: str) -> str:
-    if not (text.isdecimal() and len(text) <= 18):
-        raise argparse.ArgumentTypeError(f'"{text}" is no id of a dead letter, which is a number')
+def _event(text: str) -> str:
+    if not re.fullmatch("[0-9a-fA-F]{16}", text):
+        raise argparse.ArgumentTypeError(
+            f'"{text}" is no id of an event, which has 16 hexadecimal digits; '
+            "`stepweave events list` shows them"
+        )
+    return text.lower()
+
+
+def _letter(text: str) -> str:
+    if not (text.isascii() and text.isdecimal() and len(text) < 16):
+        raise argparse.ArgumentTypeError(
+            f'"{text}" is no id of a dead letter, which is a number; '
+            "`stepweave events dead` shows them"
+        )
     return str(int(text))
 
 
-def _dead(args: argparse.Namespace, desk: Desk) -> int:
-    from stepweave.cli.table import table
+def _any_id(text: str) -> str:
+    try:
+        return _event(text)
+    except argparse.ArgumentTypeError:
+        return _letter(text)
 
-    found = desk.ask("GET", "dead", query={"limit": args.limit, "before": args.before})
-    if args.json:
-        options.write_json(found)
-        return 0
-    rows = [
-        (
-            str(letter["id"]),
-            _time(letter["at"]),
-            letter["step"],
-            letter["topic"],
-            words.plural(letter["attempts"], "try", "tries"),
-            str(letter["error"].get("message", "")),
-        )
-        for letter in found["dead"]
-    ]
-    if not rows:
-        print("there are no dead letters", file=sys.stderr)
-        return 0
-    sys.stdout.write(table(("ID", "DIED", "STEP", "TOPIC", "AFTER", "ERROR"), rows))
-    if found["next"] is not None:
-        print(f"there may be more: --before {found['next']}", file=sys.stderr)
-    return 0
+
+def _list(args: argparse.Namespace, desk: Desk) -> int:
+    from stepweave.cli import deliveries
+
+    return deliveries.listing(args, desk)
+
+
+def _cancel(args: argparse.Namespace, desk: Desk) -> int:
+    from stepweave.cli import deliveries
+
+    return deliveries.cancel(args, desk)
 
 
 def _show(args: argparse.Namespace, desk: Desk) -> int:
-    letter = desk.ask("GET", "dead", args.id)
+    from stepweave.cli import story
+
+    of_event = len(args.id) == 16
     if args.json:
-        options.write_json(letter)
+        options.write_answer(desk.fetch("GET", "events" if of_event else "dead", args.id))
+    elif of_event:
+        story.tell_event(desk.ask("GET", "events", args.id))
     else:
-        sys.stdout.write("\n".join(_story(letter)) + "\n")
+        story.tell_letter(desk.ask("GET", "dead", args.id))
     return 0
+
+
+def _dead(args: argparse.Namespace, desk: Desk) -> int:
+    from stepweave.cli import letters
+
+    return letters.listing(args, desk)
 
 
 def _retry(args: argparse.Namespace, desk: Desk) -> int:
-    from stepweave.cli.request import read_data
-    from stepweave.errors import UsageError
+    from stepweave.cli import letters
 
-    _check(args)
-    data = read_data(args.data)
-    if args.all and data is not None:
-        raise UsageError("--data changes the letters that you name, so it does not go with --all")
-    if args.all:
-        answer = desk.ask("POST", "dead", "retry", query={"step": args.step})
-        count = words.plural(answer["retried"], "dead letter")
-        return _report(args, answer, f"{count} {_fate(desk, answer['retried'])}")
-    body = b'{"data":%b}' % data[1] if data is not None else b""
-    return _each(
-        args,
-        lambda id: desk.ask("POST", "dead", id, "retry", body=body),
-        lambda answer: f"{_fate(desk, 1)} as event {answer['event']}",
-    )
+    return letters.retry(args, desk)
 
 
 def _discard(args: argparse.Namespace, desk: Desk) -> int:
-    _check(args)
-    if args.all:
-        answer = desk.ask("POST", "dead", "discard", query={"step": args.step})
-        count = words.plural(answer["discarded"], "dead letter")
-        return _report(args, answer, f"{count} discarded")
-    return _each(args, lambda id: desk.ask("DELETE", "dead", id), lambda answer: "discarded")
+    from stepweave.cli import letters
 
-
-def _check(args: argparse.Namespace) -> None:
-    from stepweave.errors import UsageError
-
-    if bool(args.ids) == args.all:
-        raise UsageError("name the dead letters by their ids, or take --all")
-    if args.step is not None and not args.all:
-        raise UsageError("--step goes with --all")
-
-
-def _each(
-    args: argparse.Namespace, act: Callable[[str], Any], words_for: Callable[[Any], str]
-) -> int:
-    """Do it for each id; one that is not there does not keep the others from it."""
-    from stepweave.cli.desk import Missing
-
-    code = 0
-    answers: dict[str, Any] = {}
-    for id in args.ids:
-        try:
-            answers[id] = act(id)
-        except Missing as missing:
-            print(f"stepweave: {missing}", file=sys.stderr)
-            code = 1
-            continue
-        if not args.json:
-            print(f"dead letter {id} {words_for(answers[id])}")
-    if args.json:
-        options.write_json(answers)
-    return code
-
-
-def _report(args: argparse.Namespace, answer: Any, text: str) -> int:
-    if args.json:
-        options.write_json(answer)
-    else:
-        print(text)
-    return 0
-
-
-def _fate(desk: Desk, count: int) -> str:
-    if desk.running:
-        return "delivered anew"
-    return f"{'waits' if count == 1 else 'wait'} for the next start"
-
-
-def _story(letter: dict[str, Any]) -> Iterator[str]:
-    from stepweave.cli.desk import dump
-    from stepweave.paint import plain
-
-    error = letter["error"]
-    tries = words.plural(letter["attempts"], "try", "tries")
-    yield f"dead letter {letter['id']}"
-    yield f"  step    {plain(letter['step'])}"
-    yield f"  topic   {plain(letter['topic'])}, emitted by {plain(letter['source'])}"
-    if letter["group"] is not None:
-        yield f"  group   {plain(letter['group'])}"
-    yield f"  event   {letter['event']}"
-    yield f"  trace   {letter['trace_id']}"
-    yield f"  died    {_time(letter['at'])} after {tries} ({plain(letter['reason'])})"
-    yield ""
-    kind = f"{error['type']}: " if error.get("type") else ""
-    yield plain(f"{kind}{error.get('message', '')}")
-    frames = error.get("frames") or ()
-    if not frames and error.get("trace"):
-        yield plain(str(error["trace"]).rstrip())
-    for frame in frames:
-        place = f"{frame.get('file')}:{frame.get('line')}"
-        yield plain(f"    at {place} in {frame.get('function') or '(top level)'}")
-    yield ""
-    if letter.get("problem"):
-        yield f"data: {plain(letter['problem'])}"
-    elif letter["type"] == "none":
-        yield "no data"
-    else:
-        yield f"data ({letter['type']}, {words.size(letter['size'])})"
-        yield plain(dump(letter["data"]).rstrip("\n"))
-
-
-def _time(at: int) -> str:
-    return time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(at / 1000))
+    return letters.discard(args, desk)

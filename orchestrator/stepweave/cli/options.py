@@ -20,10 +20,14 @@ __all__ = [
     "add_log_options",
     "add_server_options",
     "add_subcommands",
+    "add_yes",
+    "at_terminal",
+    "confirmed",
     "console",
     "open_project",
     "run_loop",
     "run_subcommand",
+    "write_answer",
     "write_json",
 ]
 
@@ -100,6 +104,27 @@ def add_limit(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def add_yes(parser: argparse.ArgumentParser) -> None:
+    """`--yes`, for what asks first."""
+    parser.add_argument("-y", "--yes", action="store_true", help="do not ask on a terminal")
+
+
+def at_terminal() -> bool:
+    """Whether somebody can be asked."""
+    return sys.stdin.isatty() and sys.stderr.isatty()
+
+
+def confirmed(args: argparse.Namespace, question: str) -> bool:
+    """Whether to go on: asks where somebody sits at a terminal, unless `--yes` says it."""
+    if args.yes or not at_terminal():
+        return True
+    print(f"{question} [y/N] ", end="", file=sys.stderr, flush=True)
+    if sys.stdin.readline().strip().lower() in ("y", "yes"):
+        return True
+    print("nothing was changed", file=sys.stderr)
+    return False
+
+
 def run_subcommand(args: argparse.Namespace) -> int:
     """Open a desk for the project and do what the subcommand is for."""
     from stepweave.cli.desk import open_desk
@@ -109,8 +134,15 @@ def run_subcommand(args: argparse.Namespace) -> int:
     return code
 
 
+def write_answer(text: str) -> None:
+    """Print the JSON of an answer with its numbers and strings as they are."""
+    from stepweave.cli.pretty import pretty
+
+    sys.stdout.write(pretty(text))
+
+
 def write_json(value: object) -> None:
-    """Print an answer as it is."""
+    """Print a value as JSON."""
     from stepweave.cli.desk import dump
 
     sys.stdout.write(dump(value))

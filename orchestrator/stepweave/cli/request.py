@@ -57,14 +57,14 @@ def misfits(step: Step, given: dict[str, Any]) -> list[str]:
     ]
 
 
-def read_data(text: str | None) -> Payload | None:
-    """The JSON of `--data`: itself, of a file after @, of stdin for "-"; None if not given.
+def read_data(text: str | None, option: str = "--data") -> Payload | None:
+    """The JSON of `option`: itself, of a file after @, of stdin for "-"; None if not given.
 
     Raises UsageError for a file that cannot be read and for what is not JSON.
     """
     if text is None:
         return None
-    where, data = "--data", text.encode()
+    where, data = option, text.encode()
     if text == "-":
         where, data = "stdin", sys.stdin.buffer.read()
     elif text.startswith("@"):
@@ -76,7 +76,7 @@ def read_data(text: str | None) -> Payload | None:
     try:
         orjson.loads(data)
     except orjson.JSONDecodeError as error:
-        hint = "; a string needs its quotes: '\"text\"'" if where == "--data" else ""
+        hint = "; a string needs its quotes: '\"text\"'" if where == option else ""
         raise UsageError(f"{where} is not JSON: {error}{hint}") from error
     return "json", data
 

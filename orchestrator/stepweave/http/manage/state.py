@@ -5,12 +5,10 @@ from __future__ import annotations
 from typing import Any
 from urllib.parse import unquote_to_bytes
 
-import orjson
 from starlette.convertors import Convertor, register_url_convertor
 from starlette.requests import Request
 from starlette.types import Receive, Scope, Send
 
-from stepweave import payload
 from stepweave.engine.browser import Browser
 from stepweave.http.manage import parameters
 from stepweave.http.manage.resource import ROOT, Refused, Resource
@@ -78,11 +76,12 @@ class State:
     async def _get(self, request: Request) -> Any:
         group, key = _names(request)
         query = parameters.query(request, "only")
-        alone = parameters.choice(query, "only", "value") is not None
-        if not alone:
-            return {"group": group, **_there(await self._browser.get(group, key), group, key)}
-        value = _there(await self._browser.value(group, key), group, key)
-        return orjson.Fragment(payload.as_json(value))
+        found = _there(await self._browser.get(group, key), group, key)
+        if parameters.choice(query, "only", "value") is None:
+            return {"group": group, **found}
+        if "problem" in found:
+            raise Refused(422, f'"{key}" of "{group}": {found["problem"]}')
+        return found["value"]
 
     async def _put(self, request: Request) -> Any:
         group, key = _names(request)
