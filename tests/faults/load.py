@@ -34,6 +34,7 @@ class Site:
         self.book = Book(root)
         self.over = threading.Event()
         self.url: str | None = None
+        self._dead: list[str] = []
         self._options = options
         self._stack = contextlib.ExitStack()
 
@@ -42,14 +43,17 @@ class Site:
         self.server = self._stack.enter_context(started(self.root, ready=ready, **self._options))
         if ready:
             self.url = str(self.server.http.base_url)
+            while self._dead:
+                self.book.note("d", self._dead.pop())
         return self.server
 
     def kill(self) -> None:
-        """Kill the orchestrator; its runners leave by themselves."""
+        """Kill the orchestrator; its runners may go on until the next one begins."""
         self.book.note("k", "orchestrator")
-        self.server.kill()
+        self.server.process.kill()
+        self.server.wait()
         self.url = None
-        self.book.note("d", "orchestrator")
+        self._dead.append("orchestrator")
         self._stack.close()
 
     def stop(self) -> None:

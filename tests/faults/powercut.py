@@ -1,9 +1,10 @@
 """What a disk holds after a power cut: everything synced, and of the rest as little as it likes.
 
-The main file of SQLite is written by checkpoints alone, and each of them syncs the log before and
-the main file afterwards (synchronous=NORMAL). So between two transactions the main file is as it
-is on disk. Of the log that is true up to where it ended when the last finished sync began. A log
-that was begun anew after that sync counts as empty: the checkpoint before has all its old frames.
+The main file of SQLite is written by checkpoints alone, and each of them syncs the log before it
+writes (synchronous=NORMAL). So between two transactions the main file may be taken as it is, with
+the log up to the last frame that a checkpoint has moved, or up to where it ended when the last
+finished sync of our own began, whichever is further. A log that was begun anew after that sync has
+only what a checkpoint has moved since: what it held before is in the main file, and synced.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ import json
 import os
 import shutil
 import struct
+import sys
 import threading
 import time
 from pathlib import Path
@@ -19,6 +21,9 @@ from pathlib import Path
 __all__ = ["PowerCut"]
 
 _HEADER, _FRAME = 32, 24
+_MOVED_AT = 96
+"""Behind the two copies of the index's own header."""
+
 _Reached = tuple[bytes, int]
 """The salt of a log, which changes when it is begun anew, and where it ends in bytes."""
 
@@ -66,8 +71,18 @@ class PowerCut:
             whole = file.read()
         if whole[16:24] != salt:
             end = 0
+        size = _FRAME + int.from_bytes(whole[8:12], "big")
+        if moved := _moved(self.database):
+            end = max(end, _HEADER + moved * size)
         (folder / log.name).write_bytes(whole[:end])
         (folder / "tail").write_bytes(whole[end:])
         done = folder / "cut.json.new"
         done.write_text(json.dumps(facts))
         done.rename(folder / "cut.json")
+
+
+def _moved(database: Path) -> int:
+    """How many frames of the log are in the main file: nBackfill of the index in shared memory."""
+    with database.with_name(database.name + "-shm").open("rb") as index:
+        index.seek(_MOVED_AT)
+        return int.from_bytes(index.read(4), sys.byteorder)

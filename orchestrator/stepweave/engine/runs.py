@@ -128,8 +128,7 @@ class Runs:
     def settle(self, subscription: Subscription, delivery: Delivery) -> None:
         """A delivery is done."""
         last = delivery.event.settle()
-        self.record(Settle(delivery.event.id, subscription.name, last), None)
-        self._over(subscription, delivery)
+        self._end(subscription, delivery, Settle(delivery.event.id, subscription.name, last))
 
     def _span(self, step: Step, delivery: Delivery) -> Span:
         event = delivery.event
@@ -252,8 +251,27 @@ class Runs:
         )
         if holds and event.group is not None:
             subscription.held.add(event.group)
-        self.record(op, None)
-        self._over(subscription, delivery, keep=holds)
+        if holds:
+            self.record(op, None)
+            self._over(subscription, delivery, keep=True)
+        else:
+            self._end(subscription, delivery, op)
+
+    def _end(self, subscription: Subscription, delivery: Delivery, op: Operation) -> None:
+        """A delivery is over for good. The next of its group begins once that is recorded: after
+        a crash it would otherwise have begun before this one ran again."""
+        group = delivery.event.group
+        if group is None or not subscription.fifo:
+            self.record(op, None)
+            self._over(subscription, delivery)
+            return
+
+        def recorded() -> None:
+            if subscription.fifo:
+                subscription.advance(group)
+
+        self.record(op, recorded)
+        self._over(subscription, delivery, keep=True)
 
     def _over(self, subscription: Subscription, delivery: Delivery, *, keep: bool = False) -> None:
         self._ended(delivery)

@@ -88,7 +88,8 @@ def run(root: Path, scale: Scale) -> Figures:
         "in doubt": f"{len(doubtful):,}",
         "orchestrator killed": str(done["orchestrator"]),
         "runners killed": str(done["runner"]),
-        "runners stopped": str(done["stop"]),
+        "runners stopped for a while": str(done["stop"]),
+        "left behind frozen": str(done["frozen"]),
         "run again": f"{book.repeated:,} ({book.repeated / max(1, kills):.1f} a kill)",
         "groups in order": f"{groups:,}",
         "time": f"{time.monotonic() - began:.0f} s",
@@ -100,23 +101,26 @@ def harm(site: Site, scale: Scale) -> Counter[str]:
     dice = scale.dice("faults")
     done = Counter[str]()
     site.open()
-    kinds = ["runner", "orchestrator", "stop"]
+    kinds = ["runner", "orchestrator", "stop", "frozen"]
     for number in range(scale.faults):
         time.sleep(dice.uniform(0.02, 0.6))
         site.book.read()
         if number >= len(kinds):
-            what = dice.choices(kinds, (5, 4, 1))[0]
+            what = dice.choices(kinds, (10, 7, 2, 1))[0]
         else:
             what = kinds[number]
         done[what] += 1
         scale.say(f"fault {number + 1} of {scale.faults}: {what}")
-        if what == "orchestrator":
+        if what in ("orchestrator", "frozen"):
+            if what == "frozen":  # a runner that does not notice
+                os.kill(dice.choice(sorted(site.server.runners)), signal.SIGSTOP)
+                done["orchestrator"] += 1
             site.kill()
             if dice.random() < 0.15:  # again before it is up
                 site.open(ready=False)
                 time.sleep(dice.uniform(0.1, 0.6))
                 site.kill()
-                done[what] += 1
+                done["orchestrator"] += 1
             site.open()
             continue
         runner = dice.choice(sorted(until(lambda: site.server.runners, "a runner")))
