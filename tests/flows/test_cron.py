@@ -167,3 +167,23 @@ async def test_an_edited_expression_takes_effect(tmp_path: Path) -> None:
             return bool(await running.state("ticks.python"))
 
         await running.until(ticked, "a tick")
+
+
+async def test_only_those_who_may_run_and_pause_cron_steps(tmp_path: Path) -> None:
+    files = {"steps/fails.step.py": FAILS["python"]}
+    targets = [f"/_stepweave/api/cron/Fails/{verb}" for verb in ("run", "pause", "resume")]
+    async with start(tmp_path, files, mode="dev") as running:
+        for target in targets:
+            answer = await running.http.post(target, headers={"origin": "http://evil.example"})
+            assert answer.status_code == 403
+    async with start(tmp_path) as running:
+        for target in targets:
+            assert (await running.http.post(target)).status_code == 404
+    async with start(tmp_path, STEPWEAVE_SERVER_TOKEN="s3cret") as running:
+        assert (await running.http.post(targets[0])).status_code == 401
+        running.http.headers["authorization"] = "Bearer s3cret"
+        ended = (await running.http.post(f"{targets[0]}?wait=true")).json()
+        assert (ended["status"], ended["error"]["message"]) == ("error", "no kibble")
+        assert [frame["line"] for frame in ended["error"]["frames"]] == [3]
+        (job,) = (await running.http.get("/_stepweave/api/cron")).json()["cron"]
+        assert (job["runs"], job["paused"]) == (1, False)

@@ -141,10 +141,11 @@ class CronService:
         """
         job = self._known(name)
         now = self._clock.now()
-        past = job.paused and job.catches_up
-        is_busy = bool(job.running) or job.interrupted is not None
-        await self._ledger.pause(name, False, passing(name, now) if past and not is_busy else ())
-        if past:
+        is_marked = job.paused and job.catches_up
+        is_busy = job.running > 0 or job.interrupted is not None
+        more = passing(name, now) if is_marked and not is_busy else ()
+        await self._ledger.pause(name, False, more)
+        if is_marked and is_busy:
             job.passed = now
         job.paused = False
         self._ticks.make_up(job)
