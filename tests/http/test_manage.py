@@ -23,12 +23,23 @@ PAY = """
             raise ValueError("no such amount")
         await context.state.set("paid", order["id"], order["amount"])
     """
+PACK = """
+    config = {
+        "type": "event", "name": "Pack", "subscribes": ["packed"], "emits": [],
+        "infrastructure": {"queue": {"type": "fifo", "maxRetries": 0}},
+    }
+
+    async def handler(box, context):
+        raise ValueError(f"box {box} is torn")
+    """
 API = "/_stepweave/api"
 CHANGES = [
     ("POST", f"{API}/dead/1/retry"),
     ("POST", f"{API}/dead/retry"),
     ("POST", f"{API}/dead/discard"),
     ("DELETE", f"{API}/dead/1"),
+    ("POST", f"{API}/events/cancel"),
+    ("DELETE", f"{API}/events/0000000000000001"),
     ("PUT", f"{API}/state/g/k"),
     ("DELETE", f"{API}/state/g/k"),
     ("DELETE", f"{API}/state/g"),
@@ -38,7 +49,9 @@ CHANGES = [
 @pytest.fixture(scope="module")
 async def dev(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Running]:
     async with start(
-        tmp_path_factory.mktemp("dev"), {"steps/pay.step.py": PAY}, mode="dev"
+        tmp_path_factory.mktemp("dev"),
+        {"steps/pay.step.py": PAY, "steps/pack.step.py": PACK},
+        mode="dev",
     ) as running:
         yield running
 
@@ -94,6 +107,27 @@ async def test_a_letter_is_delivered_at_once_with_the_data_as_mended(dev: Runnin
     found = (await ask(dev, "GET", f"{API}/state/paid/o-1")).json()
     assert found["value"] == 5
     assert await dev.dead() == []
+
+
+async def test_a_held_group_is_shown_and_goes_on_when_its_letter_is_discarded(
+    dev: Running,
+) -> None:
+    boxes = [await dev.emit("packed", n, group="g") for n in range(3)]
+    await dev.until(dev.dead, "a dead letter")
+    (letter,) = await dev.dead()
+    held = (await ask(dev, "GET", f"{API}/events?state=held")).json()["events"]
+    assert [it["event"] for it in held] == [boxes[2], boxes[1]]
+    queues = (await ask(dev, "GET", f"{API}/queues")).json()["queues"]
+    (pack,) = [it for it in queues if it["step"] == "Pack"]
+    assert pack["held"] == [{"group": "g", "behind": 2}]
+    assert (await ask(dev, "DELETE", f"{API}/events/{boxes[1]}")).json()["cancelled"] == 1
+
+    assert (await ask(dev, "DELETE", f"{API}/dead/{letter.id}")).status == 200
+    await dev.settled()
+    (letter,) = await dev.dead()
+    shown = (await ask(dev, "GET", f"{API}/events/{boxes[2]}")).json()
+    assert (shown["data"], shown["deliveries"][0]["dead"]) == (2, letter.id)
+    assert (await ask(dev, "DELETE", f"{API}/dead/{letter.id}")).status == 200
 
 
 async def test_a_body_over_the_limit_is_a_413(dev: Running) -> None:

@@ -61,7 +61,8 @@ def cancel(args: argparse.Namespace, desk: Desk) -> int:
     answer = desk.ask("POST", "events", "cancel", query={"step": args.step, "topic": args.topic})
     text = f"{words.plural(answer['cancelled'], 'delivery', 'deliveries')} cancelled"
     if answer["running"]:
-        text += f"; {answer['running']} that run{'s' * (answer['running'] == 1)} left alone"
+        runs = "that runs is" if answer["running"] == 1 else "that run are"
+        text += f"; {answer['running']} {runs} left alone"
     return each.report(args, answer, text)
 
 
