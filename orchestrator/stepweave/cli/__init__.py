@@ -25,7 +25,7 @@ COMMANDS = {
     "run": "run one step alone, with real state",
     "steps": "list a project's steps, routes and problems",
     "generate": "write the OpenAPI document of a project",
-    "events": "look through dead letters, and deliver them anew",
+    "events": "look through what waits and what died, cancel it or deliver it anew",
     "cron": "list cron steps, run one now, pause and resume",
     "state": "read and change a project's state",
     "doctor": "check what is installed, and say how to mend what is not",
