@@ -288,6 +288,20 @@ async def test_a_delivery_has_a_state_and_is_found_by_it(api: Api, state: str, e
     assert page["events"][0]["error"] == (ERROR if state == "retrying" else None)
 
 
+async def test_a_listing_by_state_looks_through_so_many_and_says_where_to_go_on(
+    api: Api, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("stepweave.engine.ledger._MOST", 5)
+    await api.put(1, due_at=1 << 50)
+    await api.put(*range(2, 9))
+
+    _, page = await api.ask("GET", "/events?state=scheduled")
+    assert page == {"events": [], "next": "0000000000000004:Pay"}
+    _, page = await api.ask("GET", f"/events?state=scheduled&before={page['next']}")
+    assert [int(row["event"], 16) for row in page["events"]] == [1]
+    assert page["next"] is None
+
+
 async def test_deliveries_are_found_by_step_and_topic(api: Api) -> None:
     await api.put(1, 2, steps=("Pay", "Ship"))
     api.bus.active = {(1, "Pay"), (2, "Ship")}
