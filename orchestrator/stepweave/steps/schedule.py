@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 import zoneinfo
-from datetime import UTC, datetime, tzinfo
+from datetime import UTC, datetime, timedelta, tzinfo
 from pathlib import Path
 
 from croniter import croniter
@@ -55,11 +55,11 @@ class Schedule:
 
     Daylight saving: a time that the clock skips in spring is due right after the gap. In the
     repeated autumn hour, an expression with fixed hours is due once, the first time round, and
-    one with `*` hours goes on by the real clock.
+    one with `*`, `*/2` or all hours goes on by the real clock.
     Raises ScheduleError if the expression is not one, or has no times (0 0 31 2 *).
     """
 
-    __slots__ = ("_fields", "_fixed_hour", "expression", "timezone")
+    __slots__ = ("_every_hour", "_fields", "_fixed_hour", "expression", "timezone")
 
     def __init__(self, expression: str, timezone: str | None = None) -> None:
         self.expression = expression
@@ -67,21 +67,72 @@ class Schedule:
         fields = _fields(expression)
         _check(expression, fields)
         self._fields = " ".join(fields)
-        self._fixed_hour = not fields[-4].startswith("*")
+        hours = croniter.expand(self._fields, second_at_beginning=True)[0][1]
+        self._every_hour = hours == ["*"]
+        self._fixed_hour = not (self._every_hour or fields[-4].startswith("*"))
         self.after(0)
 
     def after(self, at: int) -> int:
         """The first time due later than `at`; both in Unix milliseconds."""
-        moment = datetime.fromtimestamp(at / 1000, UTC).astimezone(self.timezone)
-        times = croniter(self._fields, moment, second_at_beginning=True)
+        moment = datetime.fromtimestamp(at / 1000, UTC)
+        wall = self._wall(moment)
+        due: datetime | None = None
+        while due is None or due <= moment:
+            wall = self._next_on_wall(wall)
+            due = self._instant(wall, moment)
+        if not self._fixed_hour:
+            due = self._repeated(moment, due) or due
+        return round(due.timestamp() * 1000)
+
+    def _next_on_wall(self, wall: datetime) -> datetime:
+        """The next time that the expression names, on a clock that never changes."""
+        times = croniter(self._fields, wall, second_at_beginning=True)
         try:
-            due: datetime = times.get_next(datetime)
-            while self._fixed_hour and _second_round(due):
-                due = times.get_next(datetime)
+            found: datetime = times.get_next(datetime)
         except ValueError as error:
             message = f"{wording.quote(self.expression)} never happens: there is no such date"
             raise ScheduleError(message, "choose a day that the month has") from error
-        return round(due.timestamp() * 1000)
+        return found
+
+    def _instant(self, wall: datetime, moment: datetime) -> datetime | None:
+        """When the zone's clocks show a time; None if they skip it and it is left out.
+
+        Of two such moments it is the first, or for an interval the first after `moment`.
+        """
+        first, second = (self._moment(wall, fold) for fold in (0, 1))
+        if self._wall(first) != wall:
+            return None if self._every_hour else self._change(second, first)
+        return second if first <= moment and not self._fixed_hour else first
+
+    def _repeated(self, moment: datetime, due: datetime) -> datetime | None:
+        """The first time after `moment` that clocks show again because they are set back."""
+        soon = min(due, moment + timedelta(days=1))
+        if self._offset(soon) >= self._offset(moment):
+            return None
+        change = self._wall(self._change(moment, soon))
+        again = self._moment(self._next_on_wall(change - timedelta(seconds=1)), fold=1)
+        return again if moment < again < due else None
+
+    def _change(self, before: datetime, after: datetime) -> datetime:
+        """The second at which the zone's clocks change between two moments."""
+        old = self._offset(before)
+        low, high = int(before.timestamp()), int(after.timestamp())
+        while high - low > 1:
+            middle = (low + high) // 2
+            if self._offset(datetime.fromtimestamp(middle, UTC)) == old:
+                low = middle
+            else:
+                high = middle
+        return datetime.fromtimestamp(high, UTC)
+
+    def _wall(self, moment: datetime) -> datetime:
+        return moment.astimezone(self.timezone).replace(tzinfo=None)
+
+    def _moment(self, wall: datetime, fold: int) -> datetime:
+        return wall.replace(tzinfo=self.timezone, fold=fold).astimezone(UTC)
+
+    def _offset(self, moment: datetime) -> timedelta:
+        return moment.astimezone(self.timezone).utcoffset() or timedelta(0)
 
     def between(self, since: int, until: int, limit: int) -> list[int]:
         """The times due after `since` and not after `until`, of many the `limit` newest.
@@ -184,9 +235,3 @@ def _is_field(name: str, field: str) -> bool:
 def _is_word(word: str) -> bool:
     """Month and weekday names, last and weekday marks; not croniter's random and hashed values."""
     return word.upper() in WORDS or (word[:1] in "Ll" and word[1:].upper() in WORDS)
-
-
-def _second_round(moment: datetime) -> bool:
-    """Whether this is the repeat of a wall clock time that was there an hour before."""
-    first = moment.replace(fold=0)
-    return moment.fold == 1 and first.utcoffset() != moment.utcoffset()
