@@ -502,3 +502,22 @@ async def test_a_file_of_the_first_format_is_brought_up_to_date(tmp_path: Path) 
         assert read(store, "g", "k") == [ONE]
     finally:
         await store.close()
+
+
+@pytest.mark.parametrize(
+    ("there", "expected", "same"),
+    [
+        (1, 1.0, True), (1, True, False), (0, False, False), ("1", 1, False), (None, False, False),
+        ({"a": [1, {"b": 2}], "c": 3}, {"c": 3, "a": [1.0, {"b": 2}]}, True),
+        ({"a": [1]}, {"a": [True]}, False), ([1, 2], [1], False), ({"a": 1}, {"b": 1}, False),
+    ],
+)  # fmt: skip
+async def test_values_are_compared_as_data(
+    store: SqliteStore, there: Any, expected: Any, same: bool
+) -> None:
+    await store.apply((StateSet("g", "k", encode(there)),))
+    if same:
+        await store.apply((StateSet("g", "k", ONE, expect=(encode(expected),)),))
+    else:
+        with pytest.raises(Conflict):
+            await store.apply((StateSet("g", "k", ONE, expect=(encode(expected),)),))

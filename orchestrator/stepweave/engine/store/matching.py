@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from stepweave import payload
 from stepweave.errors import Conflict
 from stepweave.payload import Payload
@@ -22,7 +24,16 @@ def require(
     same = current is wanted is None or (
         current is not None
         and wanted is not None
-        and (current == wanted or payload.decode(current) == payload.decode(wanted))
+        and (current == wanted or _same(payload.decode(current), payload.decode(wanted)))
     )
     if not same:
         raise Conflict(f'state "{group}" "{key}" holds another value than expected')
+
+
+def _same(one: Any, other: Any) -> bool:
+    """Whether two values are the same as data: 1 is 1.0, but not true."""
+    if isinstance(one, dict) and isinstance(other, dict):
+        return one.keys() == other.keys() and all(_same(one[key], other[key]) for key in one)
+    if isinstance(one, list) and isinstance(other, list):
+        return len(one) == len(other) and all(map(_same, one, other))
+    return isinstance(one, bool) is isinstance(other, bool) and bool(one == other)
