@@ -17,11 +17,11 @@ def test_an_atomic_step_counts_each_event_once_under_kills(tmp_path: Path) -> No
 
 
 def test_what_was_answered_outlives_a_power_cut(tmp_path: Path) -> None:
-    power.run(tmp_path, Scale(events=0, faults=3))
+    power.run(tmp_path, Scale(events=0, faults=2))
 
 
 def test_stopping_under_load_loses_nothing_and_runs_nothing_twice(tmp_path: Path) -> None:
-    drains.run(tmp_path, Scale(events=0, faults=3))
+    drains.run(tmp_path, Scale(events=0, faults=2))
 
 
 def test_a_backlog_is_worked_off_once_in_bounded_memory_and_lets_new_events_pass(
