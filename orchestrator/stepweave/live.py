@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 
 from stepweave.engine.rooms import Rooms
@@ -18,6 +19,8 @@ from stepweave.steps.registry import Registry
 
 __all__ = ["Live"]
 
+_LOOK_S = 0.02
+
 
 class Live:
     """Whoever follows the streams of a project. Open it inside a running event loop."""
@@ -32,6 +35,7 @@ class Live:
         notice: Callable[[str, str], None],
     ) -> None:
         settings = project.settings.streams
+        self._pools = pools
         self.rooms = Rooms(store, notice)
         streams.listeners.append(self.rooms.changed)
         self.auth = StreamAuth(project.root, pools, settings.auth, notice)
@@ -60,9 +64,17 @@ class Live:
             "subscriptions": places,
         }
 
-    async def close(self) -> None:
-        """Send what is committed, then tell every client that the server goes away."""
+    async def close(self, grace_s: float) -> None:
+        """Send what the work that runs still changes, for at most `grace_s` seconds, then tell
+        every client that the server goes away."""
+        for _ in range(int(grace_s / _LOOK_S)):
+            if not (self.sockets.links or len(self.events)) or not self._busy():
+                break
+            await asyncio.sleep(_LOOK_S)
         await self.rooms.drain()
         self.sockets.close()
         self.events.close()
         self.rooms.close()
+
+    def _busy(self) -> bool:
+        return any(child.calls for pool in self._pools.all for child in pool.children)

@@ -215,8 +215,8 @@ class Orchestrator:
             self.ready = False
             self.bus.stop()
             self.cron.stop()
-            await self.live.close()
             server.should_exit = True
+            await self.live.close(self.project.settings.shutdown.grace_s)
             await serving_task
 
     def stop(self) -> None:

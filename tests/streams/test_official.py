@@ -54,7 +54,7 @@ async def test_the_node_client_is_let_in_by_its_token(running: Running) -> None:
 
 
 async def test_the_clients_for_browsers_and_react_see_what_happens(running: Running) -> None:
-    names = ("newest", "oldest", "newest hooks", "oldest hooks", "guarded")
+    names = ("newest", "oldest", "newest hooks", "oldest hooks", "guarded", "event source")
     output = await run("browser.mjs", chromium(), base(running), *names)
     assert [line for line in output.splitlines() if line.startswith("passed")] == [
         f"passed: {name}" for name in names

@@ -102,6 +102,35 @@ async def test_a_server_that_stops_says_that_it_goes_away(tmp_path: Path) -> Non
             assert await socket.closed() == (1001, "the server stops")
 
 
+async def test_what_running_work_still_changes_is_seen_before_the_end(tmp_path: Path) -> None:
+    files = {
+        **FILES,
+        "steps/slow.step.py": """
+            import asyncio
+
+            config = {"type": "event", "name": "Slow", "subscribes": ["slow"], "emits": []}
+
+
+            async def handler(data, context):
+                await context.streams.board.set("g", "started", {})
+                await asyncio.sleep(0.5)
+                await context.streams.board.set("g", "finished", {})
+            """,
+    }
+    async with start(tmp_path, files, STEPWEAVE_SHUTDOWN_GRACE_S="60") as running:
+        url = "/_stepweave/streams/board/g"
+        async with follow(running) as socket, running.http.stream("GET", url) as answer:
+            await socket.join("board", "g")
+            await socket.event()
+            await running.emit("slow", {})
+            assert (await socket.event())["data"] == {"id": "started"}
+            running.it.stop()
+            assert (await socket.event())["data"] == {"id": "finished"}
+            assert await socket.closed() == (1001, "the server stops")
+            lines = [line async for line in answer.aiter_lines() if line.startswith("data: ")]
+            assert json.loads(lines[-1][6:])["event"]["data"] == {"id": "finished"}
+
+
 async def test_a_client_that_does_not_read_holds_no_server_up(tmp_path: Path) -> None:
     async with start(tmp_path, FILES, STEPWEAVE_SHUTDOWN_GRACE_S="300") as running:
         async with connect(

@@ -120,10 +120,8 @@ class Link(asyncio.Protocol):
     # --- for uvicorn
 
     def shutdown(self) -> None:
-        """The server stops."""
-        if self._conn.state is State.OPEN:
-            self.close(CloseCode.GOING_AWAY, "the server stops")
-        else:
+        """The server stops. Who follows a stream is told once the work that runs is done."""
+        if self._client is None:
             self._transport.close()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import functools
 
+from websockets.frames import CloseCode
 from websockets.http11 import Request
 
 from stepweave.engine.rooms import Rooms
@@ -33,7 +34,7 @@ class Sockets:
     def close(self) -> None:
         """Tell every client that the server goes away."""
         for link in list(self.links):
-            link.shutdown()
+            link.close(CloseCode.GOING_AWAY, "the server stops")
 
     def _tick(self) -> None:
         """Look after the clients, for as long as there are any."""
