@@ -11,7 +11,7 @@ from typing import Any
 from stepweave.calls import Call, Outcome
 from stepweave.engine.cron import CronService
 from stepweave.engine.invoker import Invoker
-from stepweave.engine.store.contract import CronState, Done
+from stepweave.engine.store.contract import Done
 from stepweave.engine.store.operations import Operation
 from stepweave.engine.store.sqlite import SqliteStore
 from stepweave.errors import StoreFailed
@@ -140,10 +140,10 @@ class World:
         (found,) = [each for each in self.service.statistics() if each["step"] == name]
         return found
 
-    async def recorded(self) -> list[CronState]:
-        """What the store knows."""
+    async def recorded(self) -> list[tuple[str, int | None, bool, bool]]:
+        """What the store knows: step, newest tick, whether all that began have ended, paused."""
         await self.store.apply(())
-        return self.store.cron()
+        return [(each.step, each.at, not each.begun, each.paused) for each in self.store.cron()]
 
     async def settle(self) -> None:
         """Wait until what has begun got as far as it can without time or the test."""

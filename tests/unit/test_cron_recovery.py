@@ -56,6 +56,20 @@ async def test_an_interrupted_run_is_run_again_once(world: World, catch_up: Any)
     assert world.ran == [] and world.notices == []
 
 
+async def test_of_runs_beside_each_other_each_is_run_again(world: World) -> None:
+    every_minute = step(cron="* * * * *", overlap=True)
+    world.hold = True
+    world.start(every_minute)
+    await world.advance(3 * MINUTE)
+    second = world.runners.calls[1]
+    second.finish(OK)
+    world.hold = False
+    await world.restart(every_minute, after=SECOND)
+
+    assert attempts(world) == [(1, 2, 0), (3, 2, 0)]
+    assert await world.recorded() == [("Audit", NOON + 3 * MINUTE, True, False)]
+
+
 async def test_a_run_that_never_ends_is_tried_once_at_each_start(world: World) -> None:
     world.hold = True
     world.start(step(cron="1 * * * *"))

@@ -21,7 +21,7 @@ MOST_MISSED = 1000
 class Job:
     """Times are Unix ms. `due` is the next one, `newest` the newest that is recorded.
 
-    `interrupted` is a time whose run had begun and not ended; `missed` are those that are still
+    `interrupted` are times whose runs had begun and not ended; `missed` are those that are still
     to be made up, one after another, and `making_up` the one that is; `passed` is one that went
     by during a run and is recorded with its end, so that it does not count as missed later.
     """
@@ -30,7 +30,7 @@ class Job:
     schedule: Schedule
     due: int
     newest: int | None = None
-    interrupted: int | None = None
+    interrupted: deque[int] = field(default_factory=deque)
     missed: deque[int] = field(default_factory=lambda: deque(maxlen=MOST_MISSED))
     passed: int | None = None
     making_up: int | None = None
@@ -69,11 +69,10 @@ class Job:
         self.newest = state.at
         if state.at is None:
             return
-        if not state.done:
-            self.interrupted = state.at
+        self.interrupted.extend(state.begun)
         self.last = {
             "at": state.at,
-            "status": "ended" if state.done else "interrupted",
+            "status": "interrupted" if state.at in state.begun else "ended",
             "duration_ms": None,
             "trace_id": None,
             "error": None,

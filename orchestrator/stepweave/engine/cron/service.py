@@ -142,7 +142,7 @@ class CronService:
         job = self._known(name)
         now = self._clock.now()
         is_marked = job.paused and job.catches_up
-        is_busy = job.running > 0 or job.interrupted is not None
+        is_busy = job.running > 0 or bool(job.interrupted)
         more = passing(name, now) if is_marked and not is_busy else ()
         await self._ledger.pause(name, False, more)
         if is_marked and is_busy:

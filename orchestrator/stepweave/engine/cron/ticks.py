@@ -60,8 +60,8 @@ class Ticks:
         """Run again what was interrupted, then what was missed, one after another."""
         if not self.going or job.paused or job.making_up is not None or not job.may_run:
             return
-        if job.interrupted is not None:
-            at, job.interrupted = job.interrupted, None
+        if job.interrupted:
+            at = job.interrupted.popleft()
             text = f"{job.step.name} had not ended its run for {job.shown(at)}; it is run again"
             self._notice("warn", text, None)
             job.making_up = at
@@ -123,7 +123,7 @@ class Ticks:
 
         def ended(end: Ended) -> None:
             if not end.done:
-                job.interrupted = at
+                job.interrupted.append(at)
             self._ended(job, at, began, end, closing)
 
         self._runs.start(Run(at, _step_of(job), ended, closing, attempt))
@@ -156,7 +156,7 @@ class Ticks:
     def _passed(self, job: Job) -> Sequence[Operation]:
         """What records a time that went by during runs, when the last of them has ended."""
         at = job.passed
-        if at is None or job.running or job.interrupted is not None:
+        if at is None or job.running or job.interrupted:
             return ()
         job.passed = None
         if not job.catches_up or job.missed:

@@ -112,12 +112,12 @@ class StateRow(NamedTuple):
 
 
 class CronState(NamedTuple):
-    """What is known of a cron step: its newest tick, whether that was run, and whether it is
-    paused. `at` is None when it never ran."""
+    """What is known of a cron step: its newest tick (`at`, None when it never ran), the ticks
+    that began and did not end, oldest first, and whether it is paused."""
 
     step: str
     at: int | None
-    done: bool
+    begun: tuple[int, ...]
     paused: bool
 
 

@@ -194,15 +194,18 @@ def _delete_stream(connection: sqlite3.Connection, op: StreamDelete) -> tuple[in
 
 def _cron_tick(connection: sqlite3.Connection, op: CronTick) -> bool:
     done = connection.execute(
-        "INSERT INTO cron_ticks (step, at, done) VALUES (?,?,0) ON CONFLICT (step) DO UPDATE"
-        " SET at=excluded.at, done=0 WHERE cron_ticks.at IS NULL OR excluded.at>cron_ticks.at",
+        "INSERT INTO cron_ticks (step, at) VALUES (?,?) ON CONFLICT (step) DO UPDATE"
+        " SET at=excluded.at WHERE cron_ticks.at IS NULL OR excluded.at>cron_ticks.at",
         (op.step, op.at),
     )
-    return done.rowcount > 0
+    if not done.rowcount:
+        return False
+    connection.execute("INSERT OR IGNORE INTO cron_open VALUES (?,?)", (op.step, op.at))
+    return True
 
 
 def _cron_done(connection: sqlite3.Connection, op: CronDone) -> None:
-    connection.execute("UPDATE cron_ticks SET done=1 WHERE step=? AND at=?", (op.step, op.at))
+    connection.execute("DELETE FROM cron_open WHERE step=? AND at=?", (op.step, op.at))
 
 
 def _cron_pause(connection: sqlite3.Connection, op: CronPause) -> None:

@@ -89,8 +89,13 @@ def starts(connection: sqlite3.Connection, since: int) -> list[Start]:
 
 def cron(connection: sqlite3.Connection) -> list[CronState]:
     """What is known of cron steps; see Store.cron."""
-    rows = connection.execute("SELECT step, at, done, paused FROM cron_ticks ORDER BY step")
-    return [CronState(step, at, bool(done), bool(paused)) for step, at, done, paused in rows]
+    begun: dict[str, list[int]] = {}
+    for step, at in connection.execute("SELECT step, at FROM cron_open ORDER BY step, at"):
+        begun.setdefault(step, []).append(at)
+    rows = connection.execute("SELECT step, at, paused FROM cron_ticks ORDER BY step")
+    return [
+        CronState(step, at, tuple(begun.get(step, ())), bool(paused)) for step, at, paused in rows
+    ]
 
 
 def pending(
