@@ -252,7 +252,7 @@ async def test_a_token_may_hold_any_bytes(running: Running) -> None:
 
 
 async def test_a_client_that_does_not_answer_pings_is_dropped(tmp_path: Path) -> None:
-    async with start(tmp_path, FILES, STEPWEAVE_STREAMS_PING_S="0.1") as running:
+    async with start(tmp_path, FILES, STEPWEAVE_STREAMS_PING_S="0.4") as running:
         raw = await Raw.open(running)
         await raw.head()
         await raw.rest()
