@@ -155,7 +155,7 @@ def test_damage_that_shows_later_is_told_and_takes_nobody_down(tmp_path: Path) -
     assert doctor(tmp_path)[0] == 1
     with started(tmp_path) as server:
         assert server.post("/look").status_code == 500
-        told = [message for message in server.messages if "malformed" in message]
+        told = until(lambda: [m for m in server.messages if "malformed" in m], "the record")
         assert str(path) in told[0] and "cannot be read" in told[0]
         assert server.post("/spread", events(40)).status_code == 202
         until(lambda: len(ledger(tmp_path)) == 40, "the events")

@@ -49,7 +49,10 @@ def test_a_disk_that_fails_is_told_to_who_waits_and_works_again_without_a_restar
     answers = [send(f"during{n}.") for n in range(3)]
     assert answers[0] in (500, 503) and set(answers) <= {202, 500, 503}
     assert server.process.poll() is None
-    assert [m for m in server.messages if "nput/output error" in m or "I/O error" in m]
+    until(
+        lambda: [m for m in server.messages if "nput/output error" in m or "I/O error" in m],
+        "the record",
+    )
     (tmp_path / "faults" / fault).unlink()
     assert send("after") == 202
     until(lambda: accepted <= ledger(tmp_path).keys(), "what was accepted")

@@ -99,7 +99,9 @@ def test_a_full_disk_refuses_events_and_loses_none_that_it_accepted(tmp_path: Pa
                 if refused == 5:
                     break
         assert accepted and refused == 5
-        assert any("the store refused the write" in message for message in server.messages)
+        until(
+            lambda: any("the store refused the write" in m for m in server.messages), "the record"
+        )
         assert server.process.poll() is None
         server.kill()
     with started(tmp_path) as server:

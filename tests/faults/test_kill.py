@@ -141,7 +141,9 @@ def test_a_runner_that_was_left_behind_is_ended_before_its_work_runs_anew(tmp_pa
         assert all(map(is_alive, runners))
         with started(tmp_path) as second:
             assert not any(map(is_alive, runners))
-            assert any("3 runners of the last run" in message for message in second.messages)
+            until(
+                lambda: any("3 runners of the last run" in m for m in second.messages), "the record"
+            )
             until(lambda: len(ledger(tmp_path)) == 40, "the events")
 
 
