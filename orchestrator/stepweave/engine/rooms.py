@@ -22,6 +22,8 @@ __all__ = ["Rooms"]
 
 _AGAIN_S = 1.0
 _SLICE_S = 0.01
+_LIGHT_S = 0.001
+_MOST_REST_S = 0.02
 _MOST_QUEUED = 10_000
 
 
@@ -62,6 +64,7 @@ class Rooms:
         self._pump: asyncio.Task[None] | None = None
         self._turning = False
         self._closed = False
+        self._rest_until = 0.0
 
     @property
     def sizes(self) -> tuple[int, int]:
@@ -164,7 +167,7 @@ class Rooms:
         if self._store.synced(self._newest):
             # Whatever else is told in this turn of the loop goes out together.
             self._turning = True
-            self._loop.call_soon(self._turn)
+            self._loop.call_later(self._rest_s(), self._turn)
         else:
             self._pump = self._loop.create_task(self._sync())
 
@@ -178,6 +181,7 @@ class Rooms:
     async def _sync(self) -> None:
         try:
             while self._queue:
+                await asyncio.sleep(self._rest_s())
                 newest = self._newest
                 try:
                     await self._store.sync(newest)
@@ -187,7 +191,7 @@ class Rooms:
                     continue
                 while self._queue and self._queue[0][0] <= newest:
                     self._deliver(newest)
-                    await asyncio.sleep(0)
+                    await asyncio.sleep(self._rest_s())
         finally:
             self._pump = None
 
@@ -195,7 +199,8 @@ class Rooms:
         """Send what is durable up to `newest`, or as much of it as may hold the loop up."""
         queue = self._queue
         touched: list[Follower] = []
-        until = time.perf_counter() + _SLICE_S
+        began = time.perf_counter()
+        until = began + _SLICE_S
         while queue and queue[0][0] <= newest and time.perf_counter() < until:
             entry = queue.popleft()[1]
             try:
@@ -207,6 +212,14 @@ class Rooms:
                 self._notice("error", f"a change of a stream cannot be sent: {error}")
         for follower in touched:
             follower.flush()
+        ended = time.perf_counter()
+        if ended - began > _LIGHT_S:
+            self._rest_until = ended + min(ended - began, _MOST_REST_S)
+
+    def _rest_s(self) -> float:
+        """Seconds until the next delivery: as long as a heavy one took, so that followers get half
+        of the loop at most, and more changes go out with the next write to each of them."""
+        return max(0.0, self._rest_until - time.perf_counter())
 
     def _overrun(self) -> None:
         """More changes come than can be sent: whoever follows begins anew instead."""
