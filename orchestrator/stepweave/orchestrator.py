@@ -333,6 +333,7 @@ class Orchestrator:
             api_timeout_s=settings.server.request_timeout_s,
             timeout_s=settings.events.timeout_s,
             queue=QueueOptions(max_retries=settings.events.max_retries, backoff=backoff),
+            parses=settings.steps.validate == "parse",
         )
 
     def _found(self) -> tuple[Found, ...]:

@@ -111,6 +111,8 @@ declare module '@motia/core' {
     querySchema?: Schema
     /** What the path parameters must be; texts are read as the types that it names. */
     paramsSchema?: Schema
+    /** `parse` hands the handler what the schemas make of a request: defaults, transforms. */
+    validate?: 'schema' | 'parse'
     /** What the request body must be; anything else is answered with 400. */
     bodySchema?: Schema
     /** Schemas of the answers by status; checked in development. */

@@ -12,7 +12,7 @@ from stepweave import files
 from tests.protocol.kit_runs import command, play
 
 PERL = Path(__file__).with_name("perl_runner")
-PERL_LACKS = {"authorize", "cancel", "concurrent", "console", "reload"}
+PERL_LACKS = {"authorize", "cancel", "concurrent", "console", "parse", "reload"}
 PERL_WITHOUT = {
     *("batch", "computed", "context", "guarded", "options", "pages", "streams", "timed"),
     *("values", "withdraws", "wrapped"),

@@ -21,6 +21,7 @@ __all__ = ["ApiSteps", "Durable", "Notice"]
 
 Notice = Callable[[str, str, Call | None], None]
 
+_PARSED = {"parse": True}
 _UNAVAILABLE = ("runner_gone", "busy", "shutting_down", "unknown_step", "stale_revision")
 
 
@@ -129,6 +130,7 @@ class ApiSteps:
                 "query": query,
                 "headers": head,
                 "body": data,
+                **(_PARSED if step.parses else {}),
             },
             span,
             done,
@@ -181,6 +183,8 @@ class ApiSteps:
             return reply
         if code == "too_large" and call.runner is None:
             return error_reply(413, message, traceId=trace_id)
+        if code == "invalid_input":
+            return checks.refused_by_runner(error)
         return self._fault(step, call, error)
 
     def _fault(self, step: Step, call: Call, error: Mapping[str, Any]) -> Reply:

@@ -6,9 +6,13 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from stepweave.http.response import Reply, error_reply
+from stepweave.steps.issues import dotted
 from stepweave.steps.model import Step
 
-__all__ = ["refusal"]
+__all__ = ["refusal", "refused_by_runner"]
+
+_MOST = 100
+"""Issues that one answer lists."""
 
 _ALONE = {
     "path": "Invalid path parameters",
@@ -27,10 +31,32 @@ def refusal(
         and (step.params is None or step.params.is_valid(params))
     ):
         return None
-    issues = list(_issues(step, params, query, body))
+    return _refused(list(_issues(step, params, query, body)))
+
+
+def refused_by_runner(error: Mapping[str, Any]) -> Reply:
+    """The 400 for what the config's own schema objects refused (SPEC 8.4)."""
+    data = error.get("data")
+    listed = data.get("issues") if isinstance(data, Mapping) else None
+    issues = []
+    for issue in listed if isinstance(listed, list | tuple) else ():
+        if isinstance(issue, Mapping):
+            path = issue.get("path")
+            parts = path if isinstance(path, list | tuple) else ()
+            issues.append(
+                {
+                    "in": str(issue.get("in", "body")),
+                    "path": dotted(part if isinstance(part, int) else str(part) for part in parts),
+                    "message": str(issue.get("message", "")),
+                }
+            )
+    return _refused(issues[:_MOST])
+
+
+def _refused(issues: list[dict[str, str]]) -> Reply:
     places = {issue["in"] for issue in issues}
-    text = _ALONE[places.pop()] if len(places) == 1 else "Invalid request"
-    return error_reply(400, text, issues=issues)
+    alone = _ALONE.get(places.pop()) if len(places) == 1 else None
+    return error_reply(400, alone or "Invalid request", issues=issues)
 
 
 def _issues(

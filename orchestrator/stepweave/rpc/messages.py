@@ -71,6 +71,7 @@ ERROR_CODES: Final = frozenset(
         "unknown_step",
         "stale_revision",
         "handler_failed",
+        "invalid_input",
         "invalid_payload",
         "timeout",
         "cancelled",

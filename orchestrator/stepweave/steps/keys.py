@@ -24,6 +24,7 @@ KEYS: dict[Kind, frozenset[str]] = {
             "queryParams",
             "querySchema",
             "paramsSchema",
+            "validate",
             "bodySchema",
             "responseSchema",
             "middleware",

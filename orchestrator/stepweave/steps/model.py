@@ -204,6 +204,7 @@ class Defaults:
     api_timeout_s: float = 60.0
     timeout_s: float = 300.0
     queue: QueueOptions = QueueOptions()
+    parses: bool = False
 
     def handler(self, kind: Kind) -> HandlerOptions:
         """The handler options of a step of this kind without any of its own."""
@@ -216,7 +217,8 @@ class Step:
 
     `config` is what the author wrote in one form: camelCase keys, schemas as JSON Schema.
     It is JSON-able and must not be changed. `route` is an API step's URL pattern, `method` its
-    HTTP method in upper case. `responses` are keyed by status. Fields of other kinds are empty.
+    HTTP method in upper case. `responses` are keyed by status. `parses`: the handler gets what the
+    config's own schema objects make of a request. Fields of other kinds are empty.
     """
 
     name: str
@@ -248,6 +250,7 @@ class Step:
     infrastructure: Infrastructure = Infrastructure()
     include_files: tuple[str, ...] = ()
     has_middleware: bool = False
+    parses: bool = False
     topics: frozenset[str] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:

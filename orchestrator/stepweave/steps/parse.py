@@ -26,6 +26,7 @@ from stepweave.steps.section import Notes, Section
 
 __all__ = ["Parsed", "parse"]
 
+VALIDATE = "write 'schema', or 'parse' to get what the schemas make of a request"
 STEP_KINDS = tuple(kind.value for kind in Kind)
 
 
@@ -202,6 +203,7 @@ class _Parser:
             "body": schemas.one(self.config, "bodySchema", required=True),
             "query": schemas.one(self.config, "querySchema", required=True),
             "params": schemas.one(self.config, "paramsSchema", required=True),
+            "parses": self.parses(),
             "responses": schemas.by_status(self.config, "responseSchema"),
         }
 
@@ -229,6 +231,13 @@ class _Parser:
             self.config.error("bad_path", f"path {error}", "path", error.hint)
             return None
         return path
+
+    def parses(self) -> bool:
+        how = self.config.text("validate", hint=VALIDATE)
+        if how not in (None, "schema", "parse"):
+            written = wording.quote(how)
+            self.config.error("bad_value", f"validate is {written}", "validate", VALIDATE)
+        return self.defaults.parses if how is None else how == "parse"
 
     def query_params(self) -> tuple[QueryParam, ...]:
         key = "queryParams"

@@ -146,6 +146,7 @@ export class Host implements Service {
         concurrent: true,
         cancel: true,
         reload: true,
+        parse: true,
         console: true,
         authorize: true,
       },

@@ -6,6 +6,8 @@ import { Context } from './context'
 import { scopes } from './current'
 import { Deadline } from './deadline'
 import { invalidParams, messageOf, StepweaveError } from './errors'
+import type { Handler } from './middleware'
+import { InvalidInput, parsing } from './parsing'
 import type { Params, Peer } from './peer'
 import { ApiRequest } from './request'
 import { responseOf } from './response'
@@ -60,7 +62,7 @@ export class Invocations {
     this.running.set(id, scope)
     let result: unknown
     try {
-      result = scopes.run(scope, step.handler, ...given)
+      result = scopes.run(scope, handlerOf(step, step.handler, input as Params), ...given)
     } catch (error) {
       this.fail(scope, error)
       return
@@ -115,7 +117,10 @@ export class Invocations {
 
   private fail(scope: Scope, error: unknown): void {
     if (scope.closed) return
-    const fields = this.stacks.fields('handler_failed', error)
+    const fields =
+      error instanceof InvalidInput
+        ? error.fields()
+        : this.stacks.fields('handler_failed', error)
     this.finish(scope, () => this.peer.fail(scope.id, fields))
   }
 
@@ -152,6 +157,13 @@ export class Invocations {
     if (this.running.size > 0) return
     for (const resolve of this.idle.splice(0)) resolve()
   }
+}
+
+/** The handler, behind the step's schemas where the orchestrator asks for that. */
+function handlerOf(step: Step, handler: Handler, input: Params): Handler {
+  return input['parse'] === true && step.parsers.length > 0
+    ? parsing(step.parsers, handler)
+    : handler
 }
 
 type Arguments = [input: unknown, context?: Context]

@@ -2,6 +2,7 @@
 import { configPayload, exportNames, type StepParts, partsOf } from './config'
 import { StepweaveError } from './errors'
 import type { Loader } from './loader'
+import { type Parser, parsersOf } from './parsing'
 import type { Params } from './peer'
 import type { Nearby } from './schemas'
 import { compose, type Handler, type Middleware } from './middleware'
@@ -16,6 +17,8 @@ export interface Step {
   /** How many arguments the author's handler names. */
   arity: number
   parts: StepParts
+  /** The schemas that can be run on a request. */
+  parsers: Parser[]
 }
 
 /** A handle that was asked for, also when its file could not be loaded. */
@@ -56,6 +59,7 @@ export class Steps {
       handler: parts.handler && compose(middleware, parts.handler as Handler),
       arity: parts.handler?.length ?? 0,
       parts,
+      parsers: parsersOf(parts.config),
     })
     return {
       config: payload,

@@ -18,6 +18,7 @@ from stepweave_runner.errors import ProtocolError, Refusal, StepweaveError
 from stepweave_runner.handlers import Handler, chain
 from stepweave_runner.invocations import Invocations
 from stepweave_runner.loader import Loader
+from stepweave_runner.parsing import apply
 from stepweave_runner.peer import Peer
 from stepweave_runner.pending import Pending
 from stepweave_runner.request import INPUTS
@@ -128,6 +129,7 @@ class Host:
                     "concurrent": True,
                     "cancel": True,
                     "reload": True,
+                    "parse": True,
                     "console": True,
                     "authorize": True,
                 },
@@ -173,8 +175,18 @@ class Host:
             return
         if len(self._invocations.running) >= _WINDOW:
             raise StepweaveError("busy", f"{_WINDOW} invocations are running already")
+        request = read(given)
+        if step.parsers and given.get("parse") is True:
+            try:
+                apply(step.parsers, request)
+            except StepweaveError:
+                raise
+            except Exception as error:
+                known = loader.modules.is_project_file
+                self._peer.refuse(id, errors.describe(error, "handler_failed", known))
+                return
         scope = Scope(id, self._peer, handle, trace, step.flows, params)
-        self._invocations.start(scope, kind, step.handler, read(given))
+        self._invocations.start(scope, kind, step.handler, request)
 
     def authorize(self, id: int, params: dict[str, Any]) -> None:
         """Ask canAccess whether a client may subscribe, or streamAuth who a client is."""

@@ -12,6 +12,7 @@ from stepweave_runner import errors, schemas, values
 from stepweave_runner.errors import LoadFailed, StepweaveError
 from stepweave_runner.handlers import Handler, bind, chain
 from stepweave_runner.modules import Modules
+from stepweave_runner.parsing import Parser, parsers_of
 from stepweave_runner.threads import Threads
 
 __all__ = ["Loader", "Step"]
@@ -24,7 +25,7 @@ _FUNCTIONS = frozenset({"middleware"}.union(*_GUARDS.values()))
 class Step:
     """One revision of a step, as it was loaded."""
 
-    __slots__ = ("exports", "flows", "guards", "handle", "handler", "path", "revision")
+    __slots__ = ("exports", "flows", "guards", "handle", "handler", "parsers", "path", "revision")
 
     def __init__(self, handle: str, revision: int, path: str) -> None:
         self.handle = handle
@@ -34,6 +35,7 @@ class Step:
         self.guards: dict[str, Handler] = {}
         self.exports: list[str] = []
         self.flows: list[str] = []
+        self.parsers: list[Parser] = []
 
 
 class Loader:
@@ -53,6 +55,7 @@ class Loader:
         functions = {key: given[key] for key in _FUNCTIONS if key in given}
         config, warnings = schemas.convert({k: v for k, v in given.items() if k not in functions})
         step = Step(handle, revision, path)
+        step.parsers = parsers_of(given)
         self._bind(step, config.get("type"), functions, module)
         flows = config.get("flows")
         step.flows = [str(flow) for flow in flows] if isinstance(flows, list) else []

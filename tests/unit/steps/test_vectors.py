@@ -192,6 +192,7 @@ def described(item: Step | Stream) -> dict[str, Any]:
         "method": item.method,
         "on_dead_letter": queue.pop("on_dead_letter"),
         "overlap": item.overlap,
+        "parses": item.parses,
         "priority": queue.pop("priority"),
         "throttle": queue.pop("throttle"),
         "queue": queue,

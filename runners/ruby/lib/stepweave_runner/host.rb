@@ -21,7 +21,7 @@ module StepweaveRunner
     # Requests that the orchestrator may have open. Handlers that wait cost a thread each.
     WINDOW = 256
 
-    CAPABILITIES = %w[concurrent cancel reload console authorize].freeze
+    CAPABILITIES = %w[concurrent cancel reload console authorize parse].freeze
 
     INITIALIZE = {"protocol" => Array, "root" => String, "max_frame" => Integer, "window" => Integer}.freeze
     INVOKE = {"step" => String, "revision" => Integer, "kind" => String, "input" => Hash}.freeze

@@ -85,6 +85,7 @@ module StepweaveRunner
 
       kind = params["kind"]
       input = read(kind, params["input"])
+      Parsing.apply(step.parsers, input) if kind == "api" && params["input"]["parse"] == true
       value = step.run(kind, input, Context.new(scope, step, params))
       kind == "api" ? Response.encode(value) : kept(scope, step, value)
     end

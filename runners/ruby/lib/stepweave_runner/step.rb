@@ -2,6 +2,7 @@
 
 require_relative "call"
 require_relative "errors"
+require_relative "parsing"
 
 module StepweaveRunner
   # One revision of a step file, as it was loaded: its config and functions.
@@ -9,7 +10,7 @@ module StepweaveRunner
     GUARDS = %w[canAccess can_access].freeze
     AUTHENTICATORS = %w[streamAuth stream_auth].freeze
 
-    attr_reader :handle, :revision, :path, :flows, :config
+    attr_reader :handle, :revision, :path, :flows, :config, :parsers
 
     # `definitions` is the module that holds what the file defines.
     def initialize(handle, revision, path, definitions)
@@ -24,6 +25,7 @@ module StepweaveRunner
       @has_handler = !@handler.nil? || defines?(:handler)
       @flows = Array(value("flows")).map(&:to_s).freeze
       @taken = taken
+      @parsers = Parsing.parsers(@given)
       @config = @given.reject { |key, _| ["middleware", *GUARDS, *AUTHENTICATORS].include?(key.to_s) }
     end
 
