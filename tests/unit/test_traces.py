@@ -478,6 +478,19 @@ async def test_a_limit_below_the_empty_file_does_not_spin(path: Path) -> None:
     db.close()
 
 
+async def test_a_flood_does_not_outrun_the_limit_of_the_file(open_store: Open) -> None:
+    store = open_store(Settings(max_mb=2, preview_bytes=2000))
+    body = ("json", b'"%b"' % (b"x" * 1000))
+    sizes = []
+    for _ in range(20):
+        for _ in range(400):  # about 500 kB
+            store.add_span(span(new_trace_id(), input=body))
+        await store.flush()
+        sizes.append(database.size(store._db))
+    assert max(sizes) < 3_000_000
+    assert store.statistics().trimmed_traces > 3000
+
+
 async def test_a_flood_drops_logs_before_spans_and_counts_them(
     open_store: Open, monkeypatch: pytest.MonkeyPatch
 ) -> None:

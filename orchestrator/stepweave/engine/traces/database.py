@@ -18,7 +18,7 @@ from stepweave.engine.traces import rows
 from stepweave.logs import Record
 from stepweave.trace import Span
 
-__all__ = ["connect", "insert_logs", "insert_spans", "set_aside", "size", "trim"]
+__all__ = ["TRACES_A_STEP", "connect", "insert_logs", "insert_spans", "set_aside", "size", "trim"]
 
 VERSION = 1
 
@@ -28,7 +28,7 @@ VERSION = 1
 _ROWS = 50
 
 # Trimming one step at a time keeps the writer free for what comes in.
-_TRACES_A_STEP = 200
+TRACES_A_STEP = 200
 _LOGS_A_STEP = 2000
 _PAGES_A_STEP = 512
 
@@ -159,12 +159,12 @@ def trim(db: sqlite3.Connection, oldest_us: int, max_size: int) -> tuple[list[st
     with _transaction(db):
         (found,) = db.execute(
             f"SELECT json_group_array(lower(hex(trace_id))) FROM ({_OLDEST_TRACES})",
-            (oldest_us, _TRACES_A_STEP),
+            (oldest_us, TRACES_A_STEP),
         ).fetchone()
         for table in ("spans", "traces"):
             db.execute(
                 f"DELETE FROM {table} WHERE trace_id IN ({_OLDEST_TRACES})",
-                (oldest_us, _TRACES_A_STEP),
+                (oldest_us, TRACES_A_STEP),
             )
         logs = db.execute(
             "DELETE FROM logs WHERE id IN (SELECT id FROM logs WHERE at < ? ORDER BY at LIMIT ?)",
@@ -175,7 +175,7 @@ def trim(db: sqlite3.Connection, oldest_us: int, max_size: int) -> tuple[list[st
         # `execute` would free a single page: this pragma does one with each row it steps to.
         db.executescript(f"PRAGMA incremental_vacuum({_PAGES_A_STEP})")
     more = over and bool(ids or logs)
-    return ids, more or len(ids) == _TRACES_A_STEP or logs == _LOGS_A_STEP
+    return ids, more or len(ids) == TRACES_A_STEP or logs == _LOGS_A_STEP
 
 
 def size(db: sqlite3.Connection) -> int:
@@ -238,7 +238,7 @@ def _forgive(db: sqlite3.Connection, span: Span) -> None:
 def _oldest_step(db: sqlite3.Connection) -> int:
     """The Unix µs before which one step's worth of the oldest traces and records lies."""
     trace = db.execute(
-        "SELECT ended_at + 1 FROM traces ORDER BY ended_at LIMIT 1 OFFSET ?", (_TRACES_A_STEP - 1,)
+        "SELECT ended_at + 1 FROM traces ORDER BY ended_at LIMIT 1 OFFSET ?", (TRACES_A_STEP - 1,)
     ).fetchone()
     log = db.execute(
         "SELECT (at + 1) * 1000 FROM logs ORDER BY at LIMIT 1 OFFSET ?", (_LOGS_A_STEP - 1,)

@@ -287,8 +287,8 @@ class TraceStore:
                 [item for item in batch if isinstance(item, Span)],
                 [item for item in batch if isinstance(item, Record)],
             )
-            if going and time.monotonic() >= self._trim_at:
-                self._trim()
+            if going:
+                self._keep_up(len(batch))
             for item in batch:
                 if isinstance(item, threading.Event):
                     item.set()
@@ -318,6 +318,17 @@ class TraceStore:
             return
         self._spans += len(spans)
         self._logs += len(records)
+
+    def _keep_up(self, written: int) -> None:
+        """Trim if it is time; over the limit of the file, as much as came, so that a flood does
+        not outrun it."""
+        with contextlib.suppress(sqlite3.Error):
+            if database.size(self._db) > self._settings.max_mb * 1_000_000:
+                self._trim_at = 0.0
+        for _ in range(1 + 2 * written // database.TRACES_A_STEP):
+            if time.monotonic() < self._trim_at:
+                return
+            self._trim()
 
     def _trim(self) -> None:
         oldest = self._now() - self._settings.retention_hours * 3600
