@@ -112,7 +112,7 @@ declare module '@motia/core' {
     /** What the path parameters must be; texts are read as the types that it names. */
     paramsSchema?: Schema
     /** `parse` hands the handler what the schemas make of a request: defaults, transforms. */
-    validate?: 'schema' | 'parse'
+    validate?: 'check' | 'parse'
     /** What the request body must be; anything else is answered with 400. */
     bodySchema?: Schema
     /** Schemas of the answers by status; checked in development. */
@@ -127,6 +127,8 @@ declare module '@motia/core' {
     subscribes: string[]
     /** What the event's data should be. */
     input?: Schema
+    /** `parse` hands the handler what the schema makes of the data: defaults, transforms. */
+    validate?: 'check' | 'parse'
     /** State, streams and events take effect together with the handler's success, or not at all. */
     atomic?: boolean
   }

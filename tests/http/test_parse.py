@@ -107,7 +107,7 @@ FILES = {
 
         config = {
             "type": "api", "name": "Unparsed", "method": "POST", "path": "/unparsed",
-            "validate": "schema", "body_schema": Pet,
+            "validate": "check", "body_schema": Pet,
         }
 
         async def handler(req, context):
@@ -201,7 +201,7 @@ async def test_a_step_may_keep_what_the_client_sent(parsing: Running) -> None:
 
 
 async def test_without_the_setting_nothing_is_parsed(tmp_path: Path) -> None:
-    step = FILES["steps/unparsed.step.py"].replace('"validate": "schema", ', "")
+    step = FILES["steps/unparsed.step.py"].replace('"validate": "check", ', "")
     async with start(tmp_path, {"steps/unparsed.step.py": step}) as it:
         assert (await post(it, "/unparsed", {})).json() == {}
     async with start(

@@ -9,7 +9,7 @@ import orjson
 
 from stepweave import payload
 from stepweave.calls import Call, Outcome, now_ms
-from stepweave.engine import batches, ids, retries
+from stepweave.engine import batches, ids, refusals, retries
 from stepweave.engine.delivery import UNKNOWN, Delivery, Event
 from stepweave.engine.invoker import Invoker
 from stepweave.engine.retries import Verdict
@@ -21,6 +21,9 @@ from stepweave.steps.model import Step
 from stepweave.trace import Span
 
 __all__ = ["Notice", "Runs"]
+
+INVALID = "invalid input"
+"""Why an event whose data does not fit is a dead letter."""
 
 Notice = Callable[[str, str, Call | None], None]
 """(level, message, the call it is about) for the log."""
@@ -47,6 +50,8 @@ class Runs:
         self._invoker = invoker
         self._notice = notice
         self._strict_input = strict_input
+        self._parse = True if strict_input else "warn"
+        """What runners are told of data that a schema object refuses (SPEC 9.5)."""
         self._delay = delay
         self._ended = ended
         self.delivered = 0
@@ -60,9 +65,16 @@ class Runs:
         problem = self._input_problem(step, event) if step.input is not None else None
         if problem is not None and self._strict_input:
             error = {"code": "invalid_payload", "message": problem}
-            self._bury(subscription, delivery, Outcome("error", None, error), "invalid input")
+            self._bury(subscription, delivery, Outcome("error", None, error), INVALID)
             subscription.free()
             return
+        input: dict[str, Any] = {
+            "topic": event.topic,
+            "data": event.data,
+            "event": span.event_id,
+        }
+        if step.parses and problem is None:
+            input["parse"] = self._parse
 
         def done(call: Call, outcome: Outcome) -> None:
             self._done(subscription, delivery, call, outcome)
@@ -71,7 +83,7 @@ class Runs:
         call = self._invoker.invoke(
             step,
             "event",
-            {"topic": event.topic, "data": event.data, "event": span.event_id},
+            input,
             span,
             done,
             attempt=delivery.attempt,
@@ -95,22 +107,25 @@ class Runs:
             named = _failed(outcome, len(deliveries))
             return [_closing(d) for position, d in enumerate(deliveries) if position not in named]
 
+        input: dict[str, Any] = {
+            "topic": first.event.topic,
+            "data": batches.join([each.event.data for each in deliveries]),
+            "event": ids.show(first.event.id),
+            "events": [
+                {
+                    "event": ids.show(each.event.id),
+                    "topic": each.event.topic,
+                    "attempt": each.attempt,
+                }
+                for each in deliveries
+            ],
+        }
+        if step.parses:
+            input["parse"] = self._parse
         self._invoker.invoke(
             step,
             "event",
-            {
-                "topic": first.event.topic,
-                "data": batches.join([each.event.data for each in deliveries]),
-                "event": ids.show(first.event.id),
-                "events": [
-                    {
-                        "event": ids.show(each.event.id),
-                        "topic": each.event.topic,
-                        "attempt": each.attempt,
-                    }
-                    for each in deliveries
-                ],
-            },
+            input,
             self._span(step, first),
             done,
             attempt=max(each.attempt for each in deliveries),
@@ -170,11 +185,29 @@ class Runs:
                 named = batches.failed(outcome.result, len(deliveries))
             except InvalidInput as error:
                 outcome = Outcome("error", None, error.to_wire())
+        elif refusals.is_refusal(outcome):
+            self._batch_refused(subscription, deliveries, call, outcome)
+            return
         message = "the handler named it among those of its batch that failed"
         refused = Outcome("error", None, {"code": "handler_failed", "message": message})
         for position, delivery in enumerate(deliveries):
             each = refused if position in named else outcome
             self._done(subscription, delivery, call, each)
+
+    def _batch_refused(
+        self,
+        subscription: Subscription,
+        deliveries: list[Delivery],
+        call: Call,
+        outcome: Outcome,
+    ) -> None:
+        """Bury those that do not fit; the handler has not run, so the others lose no try."""
+        apart = refusals.by_position(outcome, len(deliveries))
+        for position, delivery in enumerate(deliveries):
+            if position in apart:
+                self._done(subscription, delivery, call, apart[position])
+            else:
+                self.again(subscription, delivery, 0)
 
     def _done(
         self, subscription: Subscription, delivery: Delivery, call: Call, outcome: Outcome
@@ -186,6 +219,13 @@ class Runs:
             else:
                 # Its settlement was committed together with what the handler did.
                 self._over(subscription, delivery)
+            return
+        if refusals.is_refusal(outcome):
+            listed = refusals.text(outcome)
+            name = subscription.step.name
+            message = f"{delivery.event.topic} does not match the input of {name}: {listed}"
+            error = {**(outcome.error or {}), "message": message}
+            self._bury(subscription, delivery, Outcome("error", None, error), INVALID)
             return
         queue = subscription.step.infrastructure.queue
         next = retries.verdict(delivery, queue, outcome)

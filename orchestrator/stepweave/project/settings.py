@@ -95,7 +95,7 @@ class Steps:
     extra: tuple[str, ...] = _setting((), values.texts)
     emits: Literal["warn", "strict"] = _setting("warn", values.choice("warn", "strict"))
     input: Literal["warn", "strict"] = _setting("warn", values.choice("warn", "strict"))
-    validate: Literal["schema", "parse"] = _setting("schema", values.choice("schema", "parse"))
+    validate: Literal["check", "parse"] = _setting("check", values.choice("check", "parse"))
 
 
 @dataclass(frozen=True, slots=True)

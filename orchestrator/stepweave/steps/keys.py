@@ -30,7 +30,7 @@ KEYS: dict[Kind, frozenset[str]] = {
             "middleware",
         )
     ),
-    Kind.EVENT: frozenset((*_COMMON, *_RUNS, "subscribes", "input", "atomic")),
+    Kind.EVENT: frozenset((*_COMMON, *_RUNS, "subscribes", "input", "validate", "atomic")),
     Kind.CRON: frozenset((*_COMMON, *_RUNS, "cron", "timezone", "overlap", "catchUp", "atomic")),
     Kind.NOOP: frozenset((*_COMMON, "virtualEmits", "virtualSubscribes")),
     Kind.STREAM: frozenset((*_COMMON, "schema", "baseConfig", "canAccess")),

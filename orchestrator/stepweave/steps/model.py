@@ -218,7 +218,7 @@ class Step:
     `config` is what the author wrote in one form: camelCase keys, schemas as JSON Schema.
     It is JSON-able and must not be changed. `route` is an API step's URL pattern, `method` its
     HTTP method in upper case. `responses` are keyed by status. `parses`: the handler gets what the
-    config's own schema objects make of a request. Fields of other kinds are empty.
+    config's own schema objects make of its input. Fields of other kinds are empty.
     """
 
     name: str

@@ -26,7 +26,7 @@ from stepweave.steps.section import Notes, Section
 
 __all__ = ["Parsed", "parse"]
 
-VALIDATE = "write 'schema', or 'parse' to get what the schemas make of a request"
+VALIDATE = "write 'check', or 'parse' to get what the schemas make of the input"
 STEP_KINDS = tuple(kind.value for kind in Kind)
 
 
@@ -154,6 +154,7 @@ class _Parser:
             fields["subscribes"] = self.subscribes()
             fields["atomic"] = config.boolean("atomic") or False
             fields["input"] = schemas.one(config, "input", required=False)
+            fields["parses"] = self.parses()
         elif self.kind is Kind.CRON:
             fields |= self.cron()
         return Step(
@@ -234,7 +235,7 @@ class _Parser:
 
     def parses(self) -> bool:
         how = self.config.text("validate", hint=VALIDATE)
-        if how not in (None, "schema", "parse"):
+        if how not in (None, "check", "parse"):
             written = wording.quote(how)
             self.config.error("bad_value", f"validate is {written}", "validate", VALIDATE)
         return self.defaults.parses if how is None else how == "parse"
