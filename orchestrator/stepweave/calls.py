@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable
 from typing import Any, NamedTuple, Protocol
 
+from stepweave.streamed import Streamed
 from stepweave.trace import CallKind, OutcomeStatus, Span
 
 __all__ = ["Call", "CallKind", "Outcome", "OutcomeStatus", "StepRef", "now_ms"]
@@ -60,7 +61,9 @@ class Call:
         "runner",
         "span",
         "step",
+        "streamed",
         "suspect",
+        "taker",
         "traceparent",
         "transaction",
         "wrote",
@@ -97,6 +100,11 @@ class Call:
         """Among calls that wait for a runner, a higher one goes first."""
         self.transaction = transaction
         """What an atomic step writes (engine.transaction), None for the others."""
+        self.taker: Callable[[Streamed], None] | None = None
+        """Takes an answer in parts, and raises InvalidInput for one that cannot begin so; None
+        where nobody does."""
+        self.streamed: Streamed | None = None
+        """The answer in parts, once it has begun."""
         self.suspect = suspect
         """Above 0 its runner died: run it with a few of its like (1), or alone (2 and more)."""
 

@@ -21,6 +21,7 @@ __all__ = [
     "TooLarge",
     "UnknownStep",
     "UnknownStream",
+    "Unsupported",
     "UsageError",
 ]
 
@@ -57,6 +58,12 @@ class TooLarge(StepweaveError):
     """A frame, body or value is over its limit."""
 
     code = "too_large"
+
+
+class Unsupported(StepweaveError):
+    """Data from outside has a form that is known and not read here."""
+
+    code = "unsupported"
 
 
 class ProtocolError(StepweaveError):

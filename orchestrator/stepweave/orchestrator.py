@@ -34,8 +34,10 @@ from stepweave.http.app import App
 from stepweave.http.cors import Cors
 from stepweave.http.finish import Finish
 from stepweave.http.guard import Guard
+from stepweave.http.intake import Intake
 from stepweave.http.manage import cron as manage_cron
 from stepweave.http.static import Static
+from stepweave.http.uploads import Uploads
 from stepweave.insight import View
 from stepweave.live import Live
 from stepweave.loading import Loader
@@ -136,9 +138,15 @@ class Orchestrator:
             self.invoker,
             self.store,
             self.records.notice,
-            max_body=settings.server.max_body,
+            intake=Intake(
+                Uploads(folder / "uploads", settings.server.upload_memory),
+                max_body=settings.server.max_body,
+                max_fields=settings.server.max_fields,
+                max_files=settings.server.max_files,
+            ),
             development=self.mode != "start",
             finish=finish,
+            stream_timeout_s=settings.server.stream_timeout_s,
         )
         desk = manage.routes(
             Ledger(self.store, self.bus),
@@ -215,6 +223,7 @@ class Orchestrator:
             self.ready = False
             self.bus.stop()
             self.cron.stop()
+            self._loop.call_later(settings.shutdown.grace_s / 2, self.api.wind_up)
             server.should_exit = True
             await self.live.close(self.project.settings.shutdown.grace_s)
             await serving_task

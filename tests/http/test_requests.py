@@ -179,7 +179,7 @@ async def test_text_is_text(running: Running, language: str) -> None:
 @each_language
 @pytest.mark.parametrize(
     "head",
-    [(), (("content-type", "image/png"),), (("content-type", "multipart/form-data; boundary=x"),)],
+    [(), (("content-type", "image/png"),), (("content-type", "multipart/mixed; boundary=x"),)],
 )
 async def test_what_has_no_known_type_is_bytes(
     running: Running, language: str, head: tuple[tuple[str, str], ...]
@@ -199,7 +199,6 @@ async def test_what_has_no_known_type_is_bytes(
         ("application/json", b'"\xff"', "the body is not JSON: "),
         ("application/json", b" ", "the body is not JSON: "),
         ("application/json", b"[" * 50_000, "the body is not JSON: "),
-        ("application/json; charset=utf-16", '{"a":1}'.encode("utf-16"), "the body is not JSON: "),
         ("text/plain", b"\xff\xfe", "the text is not UTF-8"),
         ("application/x-www-form-urlencoded", b"a=\xff", "the form is not UTF-8"),
         ("application/x-www-form-urlencoded", b"a&" * 1001, "there are more than 1,000 fields"),
@@ -291,10 +290,3 @@ async def test_what_is_left_of_a_refused_body_is_no_request(running: Running) ->
         await wire.send(request("POST", "/python/echo", body=body) + request("GET", "/pets/7"))
         assert (await wire.answer()).status == 413
         assert (await wire.answer()).json()["step"] == "pet"
-
-
-async def test_a_packed_body_is_refused_with_what_to_do(running: Running) -> None:
-    head = (JSON, ("content-encoding", "gzip"))
-    answer = await ask(running, "POST", "/python/echo", *head, body=b"\x1f\x8b\x08\x00")
-    assert answer.status == 415
-    assert "gzip is not read; send it as it is" in answer.json()["error"]

@@ -25,6 +25,7 @@ BASE = {
     "project",
     "ranked",
     "records",
+    "streamed",
     "trace",
 }
 EDGES = {"conformance", "http"}

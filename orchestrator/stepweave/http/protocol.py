@@ -63,7 +63,9 @@ class Protocol(HttpToolsProtocol):
         app_state: dict[str, Any],
         _loop: asyncio.AbstractEventLoop | None = None,
     ) -> None:
-        super().__init__(config, server_state, app_state, _loop)
+        # For who has begun an answer that will not be whole.
+        state = {**app_state, "hang_up": self._hang_up}
+        super().__init__(config, server_state, state, _loop)
         self._limits = limits
         self._phase = _IDLE
         self._timer: asyncio.TimerHandle | None = None
@@ -266,6 +268,9 @@ class Protocol(HttpToolsProtocol):
         if self._send_timer is not None:
             self._send_timer.cancel()
             self._send_timer = None
+
+    def _hang_up(self) -> None:
+        self.transport.close()
 
     # --- refusing
 

@@ -2,29 +2,35 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 from urllib.parse import parse_qsl
 
 from stepweave.errors import InvalidInput
 
-__all__ = ["parse"]
+__all__ = ["nested", "parse"]
 
 _MOST_FIELDS = 1000
 _DEEPEST = 5
 
 
-def parse(text: str) -> dict[str, Any]:
+def parse(text: str, most: int = _MOST_FIELDS, encoding: str = "utf-8") -> dict[str, Any]:
     """The fields as text, a list of texts when a key repeats, or a nested object.
 
-    Raises InvalidInput for more than 1,000 fields. Keys nested deeper than five levels keep
+    Raises InvalidInput for more than `most` fields. Keys nested deeper than five levels keep
     the rest of their brackets as part of the last name.
     """
     if not text:
         return {}
     try:
-        pairs = parse_qsl(text, keep_blank_values=True, max_num_fields=_MOST_FIELDS)
+        pairs = parse_qsl(text, keep_blank_values=True, encoding=encoding, max_num_fields=most)
     except ValueError as error:
-        raise InvalidInput(f"there are more than {_MOST_FIELDS:,} fields") from error
+        raise InvalidInput(f"there are more than {most:,} fields") from error
+    return nested(pairs)
+
+
+def nested(pairs: Iterable[tuple[str, str]]) -> dict[str, Any]:
+    """Fields with their names taken apart, as `parse` does."""
     result: dict[str, Any] = {}
     for key, value in pairs:
         if "[" in key and not key.startswith("["):

@@ -11,7 +11,10 @@ import orjson
 from stepweave import payload
 from stepweave.errors import InvalidInput
 
-__all__ = ["Head", "Reply", "Send", "error_reply", "from_handler", "send_reply"]
+__all__ = [
+    "Head", "Reply", "Send", "error_reply", "from_handler", "has_body", "identify", "send_reply",
+    "stream_head",
+]  # fmt: skip
 
 Send = Callable[[dict[str, Any]], Awaitable[None]]
 Head = list[tuple[bytes, bytes]]
@@ -59,9 +62,7 @@ def from_handler(result: Any) -> Reply:
     """
     if not isinstance(result, dict):
         raise InvalidInput("an API step answers with {status, headers, body}")
-    status = result.get("status")
-    if type(status) is not int or not 200 <= status <= 599:
-        raise InvalidInput(f"status must be a number from 200 to 599, not {status!r}")
+    status = _status(result.get("status"))
     head: Head = []
     given = result.get("headers")
     typed = False
@@ -77,6 +78,22 @@ def from_handler(result: Any) -> Reply:
     if status not in _NO_BODY:
         head.append((b"content-length", b"%d" % len(data)))
     return Reply(status, head, data)
+
+
+def stream_head(status: Any, headers: Any) -> Head:
+    """The head of an answer in parts; raises InvalidInput as `from_handler` does."""
+    head: Head = []
+    typed = False
+    if headers:
+        typed = _add_headers(head, headers)
+    if _status(status) not in _NO_BODY and not typed:
+        head.append((b"content-type", _CONTENT_TYPES["bytes"]))
+    return head
+
+
+def has_body(status: int) -> bool:
+    """Whether an answer with this status may have a body."""
+    return status not in _NO_BODY
 
 
 def error_reply(status: int, error: str, **more: Any) -> Reply:
@@ -98,6 +115,13 @@ async def send_reply(
     That one is the handler's, else the caller's, else the trace id.
     """
     head = reply.head
+    identify(head, trace_id, request_id)
+    await send({"type": "http.response.start", "status": reply.status, "headers": head})
+    await send({"type": "http.response.body", "body": b"" if head_only else reply.body})
+
+
+def identify(head: Head, trace_id: str, request_id: str | None) -> None:
+    """Append the ids of an answer, but no request id where the handler has set one."""
     trace = trace_id.encode()
     for name, _ in head:
         if name == b"x-request-id":
@@ -105,8 +129,12 @@ async def send_reply(
     else:
         head.append((b"x-request-id", request_id.encode() if request_id else trace))
     head.append((b"x-trace-id", trace))
-    await send({"type": "http.response.start", "status": reply.status, "headers": head})
-    await send({"type": "http.response.body", "body": b"" if head_only else reply.body})
+
+
+def _status(status: Any) -> int:
+    if type(status) is not int or not 200 <= status <= 599:
+        raise InvalidInput(f"status must be a number from 200 to 599, not {status!r}")
+    return status
 
 
 def _add_headers(head: Head, given: Any) -> bool:

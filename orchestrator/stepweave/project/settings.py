@@ -41,13 +41,19 @@ class Server:
     `hosts` are names besides this machine's own under which the workbench may be reached.
     `token` opens the internal API under `start`, to those who send it. `tls_cert` and `tls_key`
     are PEM files, relative to the project. `compression` is the size from which answers are packed.
-    `body_timeout_s` grows by a second per kilobyte.
+    `body_timeout_s` grows by a second per kilobyte. The files of a form beyond `upload_memory`
+    bytes go to disk. `stream_timeout_s` counts from the head of an answer in parts: 0 has no end,
+    None leaves it to the step's own time limit.
     """
 
     host: str = _setting("127.0.0.1", values.text)
     port: int = _setting(5173, values.integer(0, 65535))
     max_body: int = _setting(16 << 20, values.size(1))
+    max_fields: int = _setting(1000, values.integer(1))
+    max_files: int = _setting(100, values.integer(0))
+    upload_memory: int = _setting(1 << 20, values.size(0))
     request_timeout_s: float = _setting(60.0, values.seconds(0.001))
+    stream_timeout_s: float | None = _setting(None, values.optional(values.seconds(0.0)))
     hosts: tuple[str, ...] = _setting((), values.texts)
     token: str | None = _setting(None, values.optional(values.text))
     static: Mapping[str, str] = field(default_factory=dict, metadata={"read": values.folders})
