@@ -55,6 +55,8 @@ FROM_RUNNER: Final = (
     "stream.list",
     "stream.send",
     "event.cancel",
+    "response.start",
+    "response.write",
     LOG,
 )
 BOTH_WAYS: Final = (PING, CANCEL)

@@ -12,6 +12,7 @@ from stepweave.calls import Call, now_ms
 from stepweave.errors import InvalidInput, StepweaveError
 from stepweave.payload import Payload
 from stepweave.rpc.peer import Peer, RequestHandler
+from stepweave.streamed import Streamed
 
 __all__ = ["Context", "Done", "Emitter", "LogSink", "StateService", "StreamService"]
 
@@ -152,6 +153,8 @@ class Context:
             "stream.delete": self._stream_delete,
             "stream.list": self._stream_list,
             "stream.send": self._stream_send,
+            "response.start": _response_start,
+            "response.write": _response_write,
         }
         handlers: dict[str, RequestHandler] = {
             method: _scoped(calls, serve) for method, serve in table.items()
@@ -269,6 +272,23 @@ class Context:
             payload.check(event.get("data")),
             done,
         )
+
+
+def _response_start(call: Call, params: Mapping[str, Any], done: Done) -> None:
+    if call.taker is None:
+        raise InvalidInput("only the answer to an HTTP request can be given in parts")
+    if call.streamed is not None:
+        raise InvalidInput("the answer has begun already")
+    call.taker(Streamed(params.get("status"), params.get("headers"), done))
+
+
+def _response_write(call: Call, params: Mapping[str, Any], done: Done) -> None:
+    data = params.get("data")
+    if type(data) is not bytes:
+        raise InvalidInput(f"data must be bytes, not {type(data).__name__}")
+    if call.streamed is None:
+        raise InvalidInput("response.write needs response.start before it")
+    call.streamed.write(data, done)
 
 
 def _scoped(

@@ -31,7 +31,7 @@ def hello(launch: Launch) -> dict[str, Any]:
         "environment": "development" if launch.development else "production",
         "max_frame": launch.max_frame,
         "window": launch.window,
-        "capabilities": {},
+        "capabilities": {"streaming": True},
     }
 
 

@@ -3,6 +3,7 @@ import { currentScope } from './current'
 import { cancelEvent, type Emit, emit } from './emitter'
 import { Logger } from './logger'
 import type { Scope } from './scope'
+import { type Events, sse, type SseResponse } from './sse'
 import { State } from './state'
 import { type Streams, streamsOf } from './streams'
 
@@ -59,6 +60,11 @@ export class Context {
   /** Withdraws an event that was emitted; resolves with how many deliveries will not run now. */
   async cancelEvent(id: string): Promise<number | null> {
     return cancelEvent(Context.scopeOf(this, 'cancelEvent'), id)
+  }
+
+  /** The response of an API step that is a stream of server-sent events. */
+  sse(events: Events, headers?: Record<string, unknown>): SseResponse {
+    return sse(events, headers)
   }
 
   /** The scope of a context, or of the running handler for a method that was taken out of one. */

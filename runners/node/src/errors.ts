@@ -46,3 +46,9 @@ export function codeOf(thrown: unknown): string | undefined {
     return undefined
   }
 }
+
+/** A handler's answer that is none. */
+export class InvalidResponse extends Error {
+  override name = 'InvalidResponse'
+  readonly code = 'handler_failed'
+}

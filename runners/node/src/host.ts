@@ -125,6 +125,8 @@ export class Host implements Service {
       )
     }
     this.root = text(params, 'initialize', 'root').replace(/(?<=.)\/+$/, '')
+    const { capabilities } = params
+    this.peer.takesParts = (capabilities as Params | undefined)?.['streaming'] === true
     this.peer.window = whole(params, 'initialize', 'window')
     this.parts.connection.peerMaxFrame = whole(params, 'initialize', 'max_frame')
     this.parts.stacks.root = this.root
@@ -149,6 +151,7 @@ export class Host implements Service {
         parse: true,
         console: true,
         authorize: true,
+        streaming: true,
       },
     }
   }

@@ -14,6 +14,7 @@ import { responseOf } from './response'
 import { Scope, type ScopeLogs } from './scope'
 import type { Stacks } from './stack'
 import type { Step, Steps } from './steps'
+import { Streamed } from './streaming'
 import { decode, encode } from './values'
 
 type Kind = 'api' | 'event' | 'cron'
@@ -104,6 +105,16 @@ export class Invocations {
     } catch (error) {
       const fields = this.stacks.ownFields(error, 'handler_failed')
       this.finish(scope, () => this.peer.fail(scope.id, fields))
+      return
+    }
+    if (result instanceof Streamed) {
+      const streamed = result
+      scopes
+        .run(scope, () => streamed.send(scope))
+        .then(
+          () => this.finish(scope, () => this.peer.answer(scope.id, null)),
+          (error: unknown) => this.fail(scope, error),
+        )
       return
     }
     this.finish(scope, () => {

@@ -66,6 +66,8 @@ export class Refusal {
 export class Peer {
   /** Unanswered requests that the other side takes. */
   window = 1
+  /** Whether the other side takes answers in parts. */
+  takesParts = false
   private readonly connection: Connection
   private readonly open = new Map<number, Open>()
   private readonly waiting = new Queue<Waiting>()

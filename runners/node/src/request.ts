@@ -1,4 +1,5 @@
 // The first argument of an API handler.
+import { filesOf, type UploadedFiles } from './files'
 import { decode, wire } from './values'
 
 type Fields = Record<string, unknown>
@@ -11,12 +12,17 @@ export class ApiRequest {
   queryParams: Fields
   method: string
   path: string
-  readonly #payload: unknown
+  /** The target as it was sent: path and query. */
+  url: string
+  /** The client's address. */
+  ip: string | undefined
+  cookies: Fields
+  files: UploadedFiles
+  readonly #raw: Buffer | undefined
 
   /** `input` is the `api` input of `invoke`. Throws invalid_payload. */
   constructor(input: Fields) {
     const { body } = input
-    this.#payload = body
     // A request without a body: handlers read fields of it all the same.
     this.body = body === null || body === undefined ? {} : decode(body)
     this.headers = fields(input['headers'])
@@ -24,12 +30,20 @@ export class ApiRequest {
     this.queryParams = fields(input['query'])
     this.method = typeof input['method'] === 'string' ? input['method'] : ''
     this.path = typeof input['path'] === 'string' ? input['path'] : ''
+    this.url = typeof input['url'] === 'string' ? input['url'] : this.path
+    this.ip = typeof input['ip'] === 'string' ? input['ip'] : undefined
+    this.cookies = fields(input['cookies'])
+    const { files, raw } = input
+    this.files = filesOf(files)
+    if (Buffer.isBuffer(raw)) this.#raw = raw
+    // A form with files is not kept as it came.
+    else if (body !== null && body !== undefined && !Array.isArray(files)) this.#raw = wire(body)[1]
   }
 
   /** The body's text as it came, for signatures; empty if there is none. */
   get rawBody(): string {
-    const payload = #payload in this ? this.#payload : undefined
-    return payload === null || payload === undefined ? '' : wire(payload)[1].toString('utf8')
+    const raw = #raw in this ? this.#raw : undefined
+    return raw === undefined ? '' : raw.toString('utf8')
   }
 }
 

@@ -1,7 +1,8 @@
 // What an API handler returned, in its form on the wire.
 import { inspect } from 'node:util'
-import { StepweaveError } from './errors'
+import { InvalidResponse, StepweaveError } from './errors'
 import { NULL, Payload } from './payload'
+import { isStream, Streamed } from './streaming'
 import { bytesOf, encodeJson } from './values'
 
 export interface WireResponse {
@@ -10,16 +11,13 @@ export interface WireResponse {
   body: Payload | null
 }
 
-/** A handler's answer that is none. */
-export class InvalidResponse extends Error {
-  override name = 'InvalidResponse'
-  readonly code = 'handler_failed'
-}
-
 const NO_HEADERS = {}
 
-/** Throws InvalidResponse, or invalid_payload for a body without a form on the wire. */
-export function responseOf(result: unknown): WireResponse {
+/**
+ * The response to send, or the one whose body is still to be made.
+ * Throws InvalidResponse, or invalid_payload for a body without a form on the wire.
+ */
+export function responseOf(result: unknown): WireResponse | Streamed {
   if (typeof result !== 'object' || result === null || Array.isArray(result)) {
     throw new InvalidResponse(`${EXPECTED}, but it returned ${shown(result)}`)
   }
@@ -27,11 +25,11 @@ export function responseOf(result: unknown): WireResponse {
   if (!Number.isInteger(status)) {
     throw new InvalidResponse(`${EXPECTED} with an integer status, not ${shown(status)}`)
   }
-  return {
-    status: status as number,
-    headers: headers === undefined || headers === null ? NO_HEADERS : headersOf(headers),
-    body: bodyOf(body),
+  const sent = headers === undefined || headers === null ? NO_HEADERS : headersOf(headers)
+  if (typeof body === 'object' && body !== null && isStream(body)) {
+    return new Streamed(status as number, sent, body)
   }
+  return { status: status as number, headers: sent, body: bodyOf(body) }
 }
 
 const EXPECTED = 'an API step returns { status: 200, body: … }'
@@ -42,22 +40,12 @@ function bodyOf(body: unknown): Payload | null {
   if (typeof body === 'string') return new Payload('text', body)
   const bytes = bytesOf(body)
   if (bytes !== undefined) return new Payload('bytes', bytes)
-  if (isStream(body)) {
-    throw new InvalidResponse('the body of an API step is data, not a stream; collect it first')
-  }
   try {
     return encodeJson(body)
   } catch (error) {
     if (!(error instanceof StepweaveError)) throw error
     throw new StepweaveError(error.code, `the body of the response: ${error.message}`)
   }
-}
-
-function isStream(body: unknown): boolean {
-  return (
-    body instanceof ReadableStream ||
-    (typeof body === 'object' && body !== null && 'pipe' in body && typeof body.pipe === 'function')
-  )
 }
 
 /** Plain objects, Headers and Maps; values as text, absent ones left out. */
@@ -70,9 +58,20 @@ function headersOf(headers: unknown): Record<string, string | string[]> {
   const result: Record<string, string | string[]> = {}
   for (const [name, value] of entries as Iterable<[unknown, unknown]>) {
     if (value === undefined || value === null) continue
-    result[String(name)] = Array.isArray(value) ? value.map(String) : String(value)
+    result[String(name)] = Array.isArray(value)
+      ? value.map((item) => textOf(name, item))
+      : textOf(name, value)
   }
   return result
+}
+
+/** Dates and the like have a text of their own; that of a plain object says nothing. */
+function textOf(name: unknown, value: unknown): string {
+  const text = String(value)
+  if (text !== '[object Object]') return text
+  throw new InvalidResponse(
+    `the header ${String(name)} is a text or a list of texts, not ${shown(value)}`,
+  )
 }
 
 function fromHeaders(headers: Headers): Record<string, string | string[]> {

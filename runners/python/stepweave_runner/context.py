@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, MutableMapping
+from collections.abc import Callable, Iterator, Mapping, MutableMapping
 from typing import Any
 
 from stepweave_runner.emitter import MISSING, cancel_event, emit
 from stepweave_runner.logger import Logger
 from stepweave_runner.scope import Scope
+from stepweave_runner.sse import sse
 from stepweave_runner.state import State
 from stepweave_runner.streams import Streams
 
@@ -16,7 +17,7 @@ __all__ = ["Context"]
 _NAMES = (
     *("emit", "logger", "state", "streams", "trace_id", "traceId", "flows", "attempt"),
     *("events", "deadline", "remaining_ms", "remainingMs", "cancelled", "cancel_reason"),
-    *("cancel_event", "cancelEvent"),
+    *("cancel_event", "cancelEvent", "sse"),
 )
 
 
@@ -83,6 +84,13 @@ class Context(MutableMapping[str, Any]):
         return cancel_event(self._scope, id)
 
     cancelEvent = cancel_event
+
+    def sse(self, events: Any, headers: Mapping[str, Any] | None = None) -> dict[str, Any]:
+        """The response of an API step that is a stream of server-sent events.
+
+        `events` is a list, generator or async generator of {"data", "event"?, "id"?, "retry"?}.
+        """
+        return sse(events, headers)
 
     def __getitem__(self, name: str) -> Any:
         if (

@@ -13,7 +13,7 @@ from typing import Any
 from stepweave_runner import console
 from stepweave_runner.threads import Threads, Worker
 
-__all__ = ["Handler", "bind", "chain", "is_async"]
+__all__ = ["Handler", "bind", "chain", "in_thread", "is_async"]
 
 Call = Callable[[Any, Any], Any]
 """Called with (input, context)."""
@@ -79,7 +79,7 @@ def chain(middleware: Sequence[Callable[..., Any]], handler: Handler, threads: T
     async def inner(given: Any, context: Any) -> Any:
         if handler.asynchronous:
             return await handler.call(given, context)
-        return await _in_thread(threads, handler.call, given, context)
+        return await in_thread(threads, handler.call, given, context)
 
     rest: Callable[[Any, Any], Awaitable[Any]] = inner
     for function in reversed(middleware):
@@ -107,7 +107,7 @@ def _layer(
         if asynchronous:
             return await function(given, context, call_next)
         try:
-            return await _in_thread(threads, function, given, context, call_next)
+            return await in_thread(threads, function, given, context, call_next)
         except asyncio.CancelledError:
             for waiting in below:
                 waiting.cancel()
@@ -120,7 +120,7 @@ async def _await(work: Awaitable[Any]) -> Any:
     return await work
 
 
-async def _in_thread(threads: Threads, function: Callable[..., Any], *args: Any) -> Any:
+async def in_thread(threads: Threads, function: Callable[..., Any], *args: Any) -> Any:
     """Call a function in a thread, with this task's context variables, and await what it gives."""
     loop = asyncio.get_running_loop()
     done: asyncio.Future[Any] = loop.create_future()

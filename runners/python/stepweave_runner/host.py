@@ -106,6 +106,7 @@ class Host:
             )
         self._peer.max_frame = params.get("max_frame") or frames.MAX_FRAME
         self._peer.window = params.get("window") or 1
+        self._peer.streaming = bool((params.get("capabilities") or {}).get("streaming"))
         self._loader = Loader(root, self._threads)
         self._loader.modules.install()
         self._invocations = Invocations(
@@ -132,6 +133,7 @@ class Host:
                     "parse": True,
                     "console": True,
                     "authorize": True,
+                    "streaming": True,
                 },
             },
         )

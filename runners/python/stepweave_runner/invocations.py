@@ -11,13 +11,14 @@ import sys
 from collections.abc import Awaitable, Callable
 from typing import Any
 
-from stepweave_runner import console, errors
+from stepweave_runner import console, errors, streaming
 from stepweave_runner.context import Context
 from stepweave_runner.errors import Cancelled
 from stepweave_runner.handlers import Handler
 from stepweave_runner.peer import Peer
 from stepweave_runner.results import RESULTS, InvalidResponse, InvalidResult
 from stepweave_runner.scope import Scope
+from stepweave_runner.streaming import Streamed
 from stepweave_runner.threads import Threads, Worker
 
 __all__ = ["Invocations"]
@@ -97,6 +98,9 @@ class Invocations:
                     awaitable.close()
                 raise Cancelled.because(scope.cancelled)()
             result = RESULTS[kind](await awaitable, scope)
+            if type(result) is Streamed:
+                await streaming.send(result, scope, self._threads)
+                result = None
         except BaseException as failure:
             error = self._failure(failure, scope)
         if scope.queued:
@@ -120,6 +124,9 @@ class Invocations:
                 self._peer.post(self._begin, scope, kind, value)
                 return
             result = RESULTS[kind](value, scope)
+            if type(result) is Streamed:
+                self._peer.post(self._begin, scope, kind, _ready(value))
+                return
         except BaseException as failure:
             error = self._failure(failure, scope)
         self._peer.post(self._finish, scope, error, result)
@@ -174,6 +181,10 @@ class Invocations:
         if isinstance(failure, InvalidResult):
             return failure.to_wire()
         return errors.describe(failure, "handler_failed", self._is_project_file)
+
+
+async def _ready(value: Any) -> Any:
+    return value
 
 
 def _cancelled(scope: Scope) -> dict[str, Any]:

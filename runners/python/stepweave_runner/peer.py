@@ -60,6 +60,8 @@ class Peer:
         self.loop = loop
         self.window = 64
         self.max_frame = frames.MAX_FRAME
+        self.streaming = False
+        """Whether the other side takes answers in parts."""
         self._pack = codec.pack
         self._requests = requests
         self._notifications = notifications

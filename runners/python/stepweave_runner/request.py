@@ -6,18 +6,37 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from stepweave_runner import values
+from stepweave_runner.files import Files
 
 __all__ = ["INPUTS", "Request"]
 
 _SPELLINGS = {"path_params": "pathParams", "query_params": "queryParams", "raw_body": "rawBody"}
 
 
+def _raw_body(given: Mapping[str, Any]) -> str:
+    raw, payload = given.get("raw"), given.get("body")
+    if raw is None:
+        # A form with files is not kept as it came.
+        raw = b"" if payload is None or given.get("files") is not None else payload[1]
+    text: str = raw.decode("utf-8", "replace")
+    return text
+
+
+_LATE: dict[str, Callable[[Mapping[str, Any]], Any]] = {
+    "rawBody": _raw_body,
+    "cookies": lambda given: given.get("cookies") or {},
+    "files": lambda given: Files(given.get("files") or ()),
+}
+"""What is made of the input when it is first asked for."""
+
+
 class Request(dict[str, Any]):
     """A request with keys and attributes: body, headers, pathParams or path_params, queryParams
-    or query_params, method, path, and the text of the body as rawBody or raw_body.
+    or query_params, method, path, url, ip, cookies, files, and the text of the body as it was sent
+    as rawBody or raw_body.
     """
 
-    __slots__ = ("_payload",)
+    __slots__ = ("_given",)
 
     def __init__(self, given: Mapping[str, Any]) -> None:
         payload = given.get("body")
@@ -28,14 +47,16 @@ class Request(dict[str, Any]):
             queryParams=given.get("query") or {},
             method=given.get("method", ""),
             path=given.get("path", ""),
+            url=given.get("url") or given.get("path", ""),
+            ip=given.get("ip"),
         )
-        self._payload = payload
+        self._given = given
 
     def __missing__(self, name: str) -> Any:
-        if name == "rawBody":
-            raw = b"" if self._payload is None else self._payload[1]
-            self[name] = text = raw.decode("utf-8", "replace")
-            return text
+        make = _LATE.get(name)
+        if make is not None:
+            self[name] = value = make(self._given)
+            return value
         other = _SPELLINGS.get(name)
         if other is None:
             raise KeyError(name)
@@ -48,7 +69,7 @@ class Request(dict[str, Any]):
             return default
 
     def __contains__(self, name: object) -> bool:
-        return super().__contains__(name) or name == "rawBody" or name in _SPELLINGS
+        return super().__contains__(name) or name in _LATE or name in _SPELLINGS
 
     def __getattr__(self, name: str) -> Any:
         try:
@@ -57,7 +78,7 @@ class Request(dict[str, Any]):
             raise AttributeError(f"a request has no {name!r}; it has {', '.join(self)}") from None
 
     def __setattr__(self, name: str, value: Any) -> None:
-        if name == "_payload":
+        if name == "_given":
             super().__setattr__(name, value)
         else:
             self[_SPELLINGS.get(name, name)] = value

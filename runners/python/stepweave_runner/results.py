@@ -8,10 +8,12 @@ from typing import Any
 from stepweave_runner import values
 from stepweave_runner.errors import InvalidPayload, StepweaveError
 from stepweave_runner.scope import Scope
+from stepweave_runner.streaming import Streamed, is_stream
 
 __all__ = ["RESULTS", "InvalidResponse", "InvalidResult"]
 
 
+_NO_PARTS = "this orchestrator takes no answers in parts; return the body as a whole"
 _WANTED = 'an API step returns {"status": 200, "body": …}'
 
 
@@ -34,7 +36,7 @@ def _event_result(value: Any, scope: Scope) -> Any:
         return None
 
 
-def _api_result(value: Any, scope: Scope) -> dict[str, Any]:
+def _api_result(value: Any, scope: Scope) -> dict[str, Any] | Streamed:
     """The status, headers and body of a response. Raises InvalidResponse or InvalidResult."""
     if type(value) is not dict:
         value = _mapping(value)
@@ -42,19 +44,24 @@ def _api_result(value: Any, scope: Scope) -> dict[str, Any]:
     if type(status) is not int:
         status = _status(status)
     body = None
+    headers = value.get("headers")
+    sent = _headers(headers) if headers else {}
     if "body" in value:
         body = value["body"]
         if type(body) is str:
             body = ["text", body.encode("utf-8", "backslashreplace")]
         elif isinstance(body, (bytes, bytearray, memoryview)):
             body = ["bytes", bytes(body)]
+        elif type(body) is not dict and is_stream(body):
+            if not scope.peer.streaming:
+                raise InvalidResponse(_NO_PARTS)
+            return Streamed(status, sent, body)
         else:
             try:
                 body = values.encode_json(body)
             except InvalidPayload as error:
                 raise InvalidResult(f"the body of the response: {error}") from None
-    headers = value.get("headers")
-    return {"status": status, "headers": _headers(headers) if headers else {}, "body": body}
+    return {"status": status, "headers": sent, "body": body}
 
 
 def _mapping(value: Any) -> Mapping[str, Any]:
@@ -76,9 +83,9 @@ def _headers(headers: Mapping[str, Any]) -> dict[str, Any]:
     if not isinstance(headers, Mapping):
         raise InvalidResponse(f"the headers of a response are a dict, not {headers!r:.80}")
     return {
-        str(name): [_text(item) for item in value]
+        str(name): [_text(name, item) for item in value]
         if isinstance(value, (list, tuple))
-        else _text(value)
+        else _text(name, value)
         for name, value in headers.items()
         if value is not None
     }
@@ -92,8 +99,10 @@ RESULTS: dict[str, Callable[[Any, Scope], Any]] = {
 """By the kind of the invocation, what makes the result of (what the handler gave, scope)."""
 
 
-def _text(value: Any) -> str:
+def _text(name: Any, value: Any) -> str:
     """A header's value as text; true and false as every language writes them."""
     if isinstance(value, bool):
         return "true" if value else "false"
+    if isinstance(value, Mapping):
+        raise InvalidResponse(f"the header {name} is a text or a list of texts, not {value!r:.80}")
     return str(value)

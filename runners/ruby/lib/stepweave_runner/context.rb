@@ -3,6 +3,7 @@
 require_relative "deadline"
 require_relative "emitter"
 require_relative "logger"
+require_relative "sse"
 require_relative "state"
 require_relative "streams"
 
@@ -59,6 +60,10 @@ module StepweaveRunner
         Record.wrap({"id" => one["event"], "topic" => one["topic"], "attempt" => one["attempt"]})
       end
     end
+
+    # The response of an API step that is a stream of server-sent events: a list or Enumerator of
+    # {data:, event:, id:, retry:}, or a block that is given where to put them with `<<`.
+    def sse(events = nil, headers: {}, &block) = Sse.response(events || (block && Enumerator.new(&block)), headers)
 
     # When the handler is cancelled if it still runs, as a Time; nil if never.
     def deadline = time_left.time

@@ -87,7 +87,7 @@ module StepweaveRunner
       input = read(kind, params["input"])
       Parsing.apply(step.parsers, input) if kind == "api" && params["input"]["parse"] == true
       value = step.run(kind, input, Context.new(scope, step, params))
-      kind == "api" ? Response.encode(value) : kept(scope, step, value)
+      kind == "api" ? Response.encode(value, scope) : kept(scope, step, value)
     end
 
     def read(kind, given)

@@ -22,6 +22,9 @@ module StepweaveRunner
     # Unanswered requests that the other side takes.
     attr_accessor :window
 
+    # Whether the other side takes answers in parts.
+    attr_accessor :streaming
+
     # `crew` decides when a thread goes on with its answer.
     def initialize(connection, crew)
       @connection = connection

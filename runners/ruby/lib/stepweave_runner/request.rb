@@ -1,12 +1,13 @@
 # frozen_string_literal: true
 
+require_relative "files"
 require_relative "values"
 
 module StepweaveRunner
   # What handlers are given: an HTTP request, an event's data, a tick of the clock.
   #
-  # A request has body, rawBody (the body's text), headers, pathParams, queryParams, method and path,
-  # read by text, symbol or method in either spelling.
+  # A request has body, rawBody (the body as it was sent), headers, pathParams, queryParams, method, path,
+  # url, ip, cookies and files, read by text, symbol or method in either spelling.
   class Request < Record
     # The first argument of a handler. Raises invalid_payload for data that cannot be read.
     def self.read(kind, given)
@@ -21,18 +22,25 @@ module StepweaveRunner
       payload = given["body"]
       request = new
       request["body"] = payload.nil? ? Record.new : Values.decode(payload)
-      request["rawBody"] = raw(payload)
+      request["rawBody"] = raw(given, payload)
       request["headers"] = Record.wrap(given["headers"] || {})
       request["pathParams"] = Record.wrap(given["params"] || {})
       request["queryParams"] = Record.wrap(given["query"] || {})
       request["method"] = given["method"]
       request["path"] = given["path"]
+      request["url"] = given["url"] || given["path"]
+      request["ip"] = given["ip"]
+      request["cookies"] = Record.wrap(given["cookies"] || {})
+      request["files"] = UploadedFiles.new((given["files"] || []).map { |file| UploadedFile.from(file) })
       request
     end
 
-    # Bytes stay bytes, since a handler may have them as the body.
-    def self.raw(payload)
-      return "" if payload.nil?
+    # The body's own bytes are copied, since a handler may change either.
+    def self.raw(given, payload)
+      raw = given["raw"]
+      return raw.force_encoding(Encoding::UTF_8) if raw
+      # A form with files is not kept as it came.
+      return "" if payload.nil? || given["files"]
 
       payload[0] == "bytes" ? payload[1].dup.force_encoding(Encoding::UTF_8) : payload[1]
     end

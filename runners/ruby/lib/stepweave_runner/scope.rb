@@ -91,6 +91,9 @@ module StepweaveRunner
       @peer.call(method, params)
     end
 
+    # Whether the orchestrator takes answers in parts.
+    def streaming? = @peer.streaming
+
     # Says a record of this scope, or of none once it is closed.
     def log(level, message, fields = nil, source = nil)
       @logs.write(@closed ? nil : @id, level, message, fields, source)
