@@ -7,6 +7,7 @@ import contextlib
 import gc
 import logging
 import os
+import secrets
 import socket
 import sys
 from collections.abc import Callable, Iterator
@@ -75,6 +76,8 @@ class Orchestrator:
         self.hub = hub
         self.registry: Registry = Registry.build((), ())
         self.entries: dict[str, Entry] = {}
+        self.key = secrets.token_urlsafe(24)
+        """Opens the internal API to this machine's commands, for as long as this runs."""
         self.ready = False
         self.records = Records(hub)
         self.on_reload: Callable[[Registry], None] = lambda registry: None
@@ -317,7 +320,10 @@ class Orchestrator:
     def _guard(self) -> Guard:
         server = self.project.settings.server
         return Guard(
-            hosts=(server.host, *server.hosts), token=server.token, open=self.mode != "start"
+            hosts=(server.host, *server.hosts),
+            token=server.token,
+            open=self.mode != "start",
+            key=self.key,
         )
 
     def _discover(self) -> discovery.Discovery:

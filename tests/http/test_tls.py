@@ -84,7 +84,8 @@ async def test_the_commands_trust_the_projects_own_certificate(
         tls_key = "tls/key.pem"
         """
     async with start(tmp_path, {**FILES, "stepweave.toml": toml}) as it:
-        presence.announce(it.it.project.storage, f"https://localhost:{it.http.base_url.port}")
+        url = f"https://localhost:{it.http.base_url.port}"
+        presence.announce(it.it.project.storage, url, it.it.key)
         command = ["state", "set", "greetings", "ann", '"hello"', "--dir", str(tmp_path)]
         assert await asyncio.to_thread(cli.main, command) == 0, capsys.readouterr().err
         assert await it.state("greetings") == {"ann": "hello"}

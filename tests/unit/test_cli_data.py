@@ -451,8 +451,9 @@ def dead_pid() -> int:
 
 def test_a_server_is_found_while_its_process_lives(tmp_path: Path) -> None:
     assert presence.find(tmp_path) is None
-    presence.announce(tmp_path, "http://localhost:1")
-    assert presence.find(tmp_path) == ("http://localhost:1", os.getpid())
+    presence.announce(tmp_path, "http://localhost:1", "secret")
+    assert presence.find(tmp_path) == ("http://localhost:1", os.getpid(), "secret")
+    assert (tmp_path / "server.json").stat().st_mode & 0o777 == 0o600
     assert [file.name for file in tmp_path.iterdir()] == ["server.json"]
     presence.withdraw(tmp_path)
     presence.withdraw(tmp_path)

@@ -135,3 +135,13 @@ def test_a_token_is_needed_in_development_too_once_it_is_set() -> None:
 
     assert guard.refusal({"host": "localhost"}) is not None
     assert guard.refusal({"authorization": "Bearer ü".encode().decode("latin-1")}) is None
+
+
+@pytest.mark.parametrize("token", [None, "other"])
+def test_the_key_of_this_run_opens_what_is_closed(token: str | None) -> None:
+    guard = Guard(token=token, open=False, key="of-this-run")
+    assert guard.refusal({"authorization": "Bearer of-this-run"}) is None
+    assert guard.refusal({"authorization": "Bearer of-another"}) is not None
+    assert guard.refusal({"authorization": "Basic of-this-run"}) is not None
+    assert guard.refusal({}) is not None
+    assert Guard(token=None, open=False).refusal({"authorization": "Bearer "}) is not None

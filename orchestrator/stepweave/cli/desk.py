@@ -102,7 +102,9 @@ def open_desk(folder: str | None) -> Iterator[Desk]:
     project = options.open_project(folder)
     server = presence.find(project.storage)
     if server is not None:
-        remote = _Remote(server.url, project.settings.server.token, _certificate(project))
+        remote = _Remote(
+            server.url, server.key or project.settings.server.token, _certificate(project)
+        )
         if remote.answers():
             yield Desk(remote, running=True)
             return

@@ -14,20 +14,26 @@ _FILE = "server.json"
 
 
 class Presence(NamedTuple):
-    """A server: where it answers, and the number of its process."""
+    """A server: where it answers, the number of its process, and the key to its internal API."""
 
     url: str
     pid: int
+    key: str | None = None
 
 
-def announce(folder: Path, url: str) -> None:
+def announce(folder: Path, url: str, key: str) -> None:
     """Say that this process serves the project; readers see all of it or nothing.
+
+    Only the user who runs the server can read the file, and so use its key.
 
     On a full disk it stays unsaid: commands then say that the project is in use.
     """
     beside = folder / f"{_FILE}.new"
     with contextlib.suppress(OSError):
-        beside.write_text(json.dumps({"url": url, "pid": os.getpid()}) + "\n", "utf-8")
+        text = json.dumps({"url": url, "pid": os.getpid(), "key": key}) + "\n"
+        beside.unlink(missing_ok=True)
+        with open(os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
+            file.write(text)
         beside.replace(folder / _FILE)
 
 
@@ -41,7 +47,7 @@ def find(folder: Path) -> Presence | None:
     """The server that runs the project, None if there is none or its process is gone."""
     try:
         found = json.loads((folder / _FILE).read_text("utf-8"))
-        presence = Presence(str(found["url"]), int(found["pid"]))
+        presence = Presence(str(found["url"]), int(found["pid"]), found.get("key"))
     except (OSError, ValueError, KeyError, TypeError):
         return None
     return presence if _lives(presence.pid) else None

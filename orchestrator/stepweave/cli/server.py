@@ -76,7 +76,7 @@ class _Run:
 
     def _ready(self, orchestrator: Orchestrator, url: str, notes: list[str]) -> None:
         self.registry = orchestrator.registry
-        presence.announce(self.project.storage, url)
+        presence.announce(self.project.storage, url, orchestrator.key)
         if self.args.json_logs:
             self.hub.log("info", "ready", url=url, steps=len(self.registry.steps))
             self._log_problems(Registry(), self.registry)

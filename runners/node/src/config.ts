@@ -61,26 +61,42 @@ export function exportNames(parts: StepParts): string[] {
 
 /**
  * The config as JSON, without functions, its schemas as JSON Schema. A schema that cannot be
- * converted is left out with a warning. Throws invalid_payload for a config that holds itself.
+ * converted is left out with a warning. Where the input `isParsed`, the schemas themselves have
+ * the last word on it. Throws invalid_payload for a config that holds itself.
  */
 export function configPayload(
   config: Record<string, unknown>,
   nearby: Nearby,
+  isParsed = false,
 ): { payload: Payload; warnings: string[] } {
   const { middleware: _, ...rest } = config
   const warnings: string[] = []
-  const plain = new ConfigWalk(nearby, warnings).plain(rest, '')
+  const plain = new ConfigWalk(nearby, warnings, isParsed).plain(rest, '')
   return { payload: encodeJson(plain) ?? new Payload('json', '{}'), warnings }
+}
+
+// The schemas of inputs, and what may still be made another type when they are run: the texts of
+// path and query have been read as the types that the schema names by then.
+const COERCED: Record<string, Coerced> = {
+  bodySchema: 'all',
+  body_schema: 'all',
+  input: 'all',
+  querySchema: 'dates',
+  query_schema: 'dates',
+  paramsSchema: 'dates',
+  params_schema: 'dates',
 }
 
 class ConfigWalk {
   private readonly open = new Set<unknown>()
   private readonly nearby: Nearby
   private readonly warnings: string[]
+  private readonly isParsed: boolean
 
-  constructor(nearby: Nearby, warnings: string[]) {
+  constructor(nearby: Nearby, warnings: string[], isParsed: boolean) {
     this.nearby = nearby
     this.warnings = warnings
+    this.isParsed = isParsed
   }
 
   plain(value: unknown, path: string): unknown {
@@ -106,8 +122,10 @@ class ConfigWalk {
   private schema(schema: unknown, path: string): unknown {
     try {
       // Through JSON and back: what a library hangs on its schemas may be anything.
-      return JSON.parse(JSON.stringify(toJsonSchema(schema, this.nearby))) as unknown
+      const how = this.isParsed ? COERCED[path] : undefined
+      return JSON.parse(JSON.stringify(toJsonSchema(schema, this.nearby, how))) as unknown
     } catch (error) {
+      if (this.isParsed && path in COERCED && parserOf(schema) !== undefined) return undefined
       this.warnings.push(
         `${path}: the schema could not be converted to JSON Schema (${messageOf(error)}); ` +
           'data is passed on unchecked',

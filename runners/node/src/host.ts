@@ -130,9 +130,9 @@ export class Host implements Service {
     this.peer.window = whole(params, 'initialize', 'window')
     this.parts.connection.peerMaxFrame = whole(params, 'initialize', 'max_frame')
     this.parts.stacks.root = this.root
-    const { environment } = params
+    const { environment, validate } = params
     if (typeof environment === 'string') process.env['NODE_ENV'] ??= environment
-    this.open()
+    this.open(validate === 'parse')
     return {
       protocol: PROTOCOL,
       runner: {
@@ -157,7 +157,7 @@ export class Host implements Service {
   }
 
   /** Everything that loads and runs user code. */
-  private open(): void {
+  private open(parses: boolean): void {
     const { logs } = this.parts
     this.config = readTsConfig(this.root)
     const native = new NativeModules()
@@ -168,7 +168,7 @@ export class Host implements Service {
       native,
       virtual: virtualModule(logs),
     })
-    this.steps = new Steps(loader, (file) => (name) => native.require(name, file))
+    this.steps = new Steps(loader, (file) => (name) => native.require(name, file), parses)
     capture(logs)
     // After the answer to initialize, which must come first.
     setImmediate((problems: string[]) => {

@@ -63,7 +63,7 @@ export class Invocations {
     this.running.set(id, scope)
     let result: unknown
     try {
-      result = scopes.run(scope, handlerOf(step, step.handler, input as Params), ...given)
+      result = scopes.run(scope, handlerOf(step, step.handler, input as Params, scope), ...given)
     } catch (error) {
       this.fail(scope, error)
       return
@@ -171,10 +171,15 @@ export class Invocations {
 }
 
 /** The handler, behind the step's schemas where the orchestrator asks for that. */
-function handlerOf(step: Step, handler: Handler, input: Params): Handler {
-  return input['parse'] === true && step.parsers.length > 0
-    ? parsing(step.parsers, handler)
-    : handler
+function handlerOf(step: Step, handler: Handler, input: Params, scope: Scope): Handler {
+  const how = input['parse']
+  if ((how !== true && how !== 'warn') || step.parsers.length === 0) return handler
+  return parsing(step.parsers, handler, {
+    refuses: how === true,
+    isBatch: Array.isArray(input['events']),
+    isOver: () => scope.closed,
+    warn: (message) => scope.logs.write(scope, { level: 'warn', message }),
+  })
 }
 
 type Arguments = [input: unknown, context?: Context]

@@ -2,7 +2,7 @@
 import { configPayload, exportNames, type StepParts, partsOf } from './config'
 import { StepweaveError } from './errors'
 import type { Loader } from './loader'
-import { type Parser, parsersOf } from './parsing'
+import { isParsed, type Parser, parsersOf, parsesNothing } from './parsing'
 import type { Params } from './peer'
 import type { Nearby } from './schemas'
 import { compose, type Handler, type Middleware } from './middleware'
@@ -17,7 +17,7 @@ export interface Step {
   /** How many arguments the author's handler names. */
   arity: number
   parts: StepParts
-  /** The schemas that can be run on a request. */
+  /** The schemas that can be run on the input. */
   parsers: Parser[]
 }
 
@@ -31,10 +31,13 @@ export class Steps {
   private readonly entries = new Map<string, Entry>()
   private readonly loader: Loader
   private readonly nearby: (file: string) => Nearby
+  private readonly parses: boolean
 
-  constructor(loader: Loader, nearby: (file: string) => Nearby) {
+  /** `parses` is whether configs that say nothing of it have their input parsed. */
+  constructor(loader: Loader, nearby: (file: string) => Nearby, parses: boolean) {
     this.loader = loader
     this.nearby = nearby
+    this.parses = parses
   }
 
   /** Loads a file as a revision of a handle; gives the result of `load`. Throws as the file does. */
@@ -47,7 +50,11 @@ export class Steps {
     const loading = this.loader.load(path)
     const module = loading instanceof Promise ? await loading : loading
     const parts = await partsOf(module.exports)
-    const { payload, warnings } = configPayload(parts.config, this.nearby(path))
+    const isRead = isParsed(parts.config, this.parses)
+    const { payload, warnings } = configPayload(parts.config, this.nearby(path), isRead)
+    if (parsesNothing(parts.config)) {
+      warnings.push("validate: 'parse' has no effect: none of the schemas is an object that parses")
+    }
     const { flows, type } = parts.config
     // Middleware stands between a request or event and its handler; a cron handler gets neither.
     const middleware = type === 'cron' ? [] : (parts.middleware as Middleware[])
