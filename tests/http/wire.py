@@ -77,6 +77,27 @@ class Wire:
             assert length is not None, f"the end of {answer} cannot be known"
             return answer._replace(body=await self._reader.readexactly(int(length)))
 
+    async def head(self) -> list[str]:
+        """The lines of an answer's head."""
+        async with asyncio.timeout(LIMIT_S):
+            lines = []
+            while line := await self._line():
+                lines.append(line)
+            return lines
+
+    async def chunk(self, *, or_end: bool = False) -> bytes:
+        """The next chunk of a body, empty at its end; with `or_end` also where it is cut off."""
+        async with asyncio.timeout(LIMIT_S):
+            try:
+                size = int(await self._line(), 16)
+                data = await self._reader.readexactly(size)
+                assert await self._line() == ""
+            except (EOFError, ConnectionError):
+                if not or_end:
+                    raise
+                return b""
+            return data
+
     async def closed(self) -> bytes:
         """What still comes until the server closes the connection."""
         async with asyncio.timeout(LIMIT_S):
