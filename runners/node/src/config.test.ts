@@ -216,3 +216,30 @@ test('a file without a config is refused', async () => {
     await assert.rejects(partsOf(exports), { name: 'NoConfig', message: /config/ })
   }
 })
+
+for (const [name, z] of Object.entries(ZODS)) {
+  test(`${name}: what a parsed schema makes of other types is not held to them before`, () => {
+    const schema = z.object({ n: z.coerce.number().min(1), at: z.coerce.date(), s: z.string() })
+    const parsed = (key: string, isParsed: boolean): unknown => {
+      const { payload } = configPayload({ [key]: schema }, nearby, isParsed)
+      const config = JSON.parse(payload.body as string) as Record<string, { properties: unknown }>
+      return config[key]?.properties
+    }
+    const date = { type: 'string', format: 'date-time' }
+    const n = { type: 'number', minimum: 1 }
+    assert.deepEqual(parsed('input', false), { n, at: date, s: { type: 'string' } })
+    assert.deepEqual(parsed('input', true), { n: { minimum: 1 }, at: {}, s: { type: 'string' } })
+    // Texts become numbers before.
+    assert.deepEqual(parsed('querySchema', true), { n, at: {}, s: { type: 'string' } })
+    assert.deepEqual(parsed('responseSchema', true), { n, at: date, s: { type: 'string' } })
+  })
+}
+
+test('a schema that runs needs no JSON Schema', () => {
+  const schema = { '~standard': { version: 1, vendor: 'own', validate: () => ({ value: 1 }) } }
+  const warnings = (key: string, isParsed: boolean): string[] =>
+    configPayload({ [key]: schema }, nearby, isParsed).warnings
+  assert.match(warnings('input', false).join(), /^input: .*own gives no JSON Schema/)
+  assert.deepEqual(warnings('input', true), [])
+  assert.equal(warnings('responseSchema', true).length, 1)
+})

@@ -1,7 +1,8 @@
 // What a step file says of itself: its config, its handler, and what stands beside them.
 import { invalidPayload, messageOf } from './errors'
+import { parserOf } from './parsing'
 import { Payload } from './payload'
-import { isSchema, type Nearby, toJsonSchema } from './schemas'
+import { type Coerced, isSchema, type Nearby, toJsonSchema } from './schemas'
 import { encodeJson } from './values'
 
 export type AnyFunction = (...args: never[]) => unknown

@@ -49,8 +49,10 @@ withChild('says who it is', {}, async ({ handshake }) => {
     concurrent: true,
     cancel: true,
     reload: true,
+    parse: true,
     console: true,
     authorize: true,
+    streaming: true,
   }
   assert.deepEqual(handshake['capabilities'], capabilities)
 })

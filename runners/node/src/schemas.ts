@@ -7,15 +7,30 @@ type Fields = Record<string, unknown>
 /** Loads a module as the author's file would. */
 export type Nearby = (specifier: string) => unknown
 
+/** Which of the types that a schema makes of others, as zod's `coerce` does, need not be there. */
+export type Coerced = 'all' | 'dates' | undefined
+
 // Input form: fields with a default are optional. What JSON Schema cannot say becomes "anything".
-const ZOD4_OPTIONS = {
+const zod4Options = (coerced: Coerced): Fields => ({
   io: 'input',
   unrepresentable: 'any',
   override({ zodSchema, jsonSchema }: { zodSchema: unknown; jsonSchema: Fields }): void {
-    if (field(field(field(zodSchema, '_zod'), 'def'), 'type') !== 'date') return
-    jsonSchema['type'] = 'string'
-    jsonSchema['format'] = 'date-time'
+    const def = field(field(zodSchema, '_zod'), 'def')
+    const isDate = field(def, 'type') === 'date'
+    if (isDate) {
+      jsonSchema['type'] = 'string'
+      jsonSchema['format'] = 'date-time'
+    }
+    if (field(def, 'coerce') === true) loosen(jsonSchema, isDate, coerced)
   },
+})
+
+/** Lets any type pass where the schema itself will make the right one. */
+function loosen(jsonSchema: Fields, isDate: boolean, coerced: Coerced): void {
+  if (coerced === 'all' || (coerced === 'dates' && isDate)) {
+    delete jsonSchema['type']
+    if (isDate) delete jsonSchema['format']
+  }
 }
 
 /** Whether a value is a schema of some library, and not JSON Schema or shorthand already. */
@@ -30,9 +45,11 @@ export function isSchema(value: unknown): boolean {
 }
 
 /** The JSON Schema of such a value. Throws what the library throws, or Error if it has no way. */
-export function toJsonSchema(schema: unknown, nearby: Nearby): unknown {
-  if (isRecord(field(schema, '_zod'))) return fromZod4(schema as Fields, nearby)
-  if (typeof field(field(schema, '_def'), 'typeName') === 'string') return fromZod3(schema)
+export function toJsonSchema(schema: unknown, nearby: Nearby, coerced?: Coerced): unknown {
+  if (isRecord(field(schema, '_zod'))) return fromZod4(schema as Fields, nearby, coerced)
+  if (typeof field(field(schema, '_def'), 'typeName') === 'string') {
+    return fromZod3(schema, coerced)
+  }
   const standard = field(schema, '~standard')
   const input = field(field(standard, 'jsonSchema'), 'input')
   if (typeof input === 'function') {
@@ -44,15 +61,15 @@ export function toJsonSchema(schema: unknown, nearby: Nearby): unknown {
   throw new Error(`${typeof vendor === 'string' ? vendor : 'its library'} gives no JSON Schema`)
 }
 
-function fromZod4(schema: Fields, nearby: Nearby): unknown {
+function fromZod4(schema: Fields, nearby: Nearby, coerced: Coerced): unknown {
   const method = methodOf(schema)
-  if (method !== undefined) return method.call(schema, ZOD4_OPTIONS)
+  if (method !== undefined) return method.call(schema, zod4Options(coerced))
   // Older 4.x and zod/mini have it as a function; this entry is in every zod that knows `_zod`.
   const core = nearby('zod/v4/core') as { toJSONSchema(schema: unknown, options: unknown): unknown }
-  return core.toJSONSchema(schema, ZOD4_OPTIONS)
+  return core.toJSONSchema(schema, zod4Options(coerced))
 }
 
-function fromZod3(schema: unknown): unknown {
+function fromZod3(schema: unknown, coerced: Coerced): unknown {
   let isRecursive = false
   const options = {
     effectStrategy: 'input',
@@ -61,6 +78,12 @@ function fromZod3(schema: unknown): unknown {
     // Unknown keys are fine unless the schema is strict, as in zod itself.
     removeAdditionalStrategy: 'strict',
     allowedAdditionalProperties: undefined,
+    postProcess(jsonSchema: object | undefined, def: unknown): Fields | undefined {
+      if (jsonSchema !== undefined && field(def, 'coerce') === true) {
+        loosen(jsonSchema as Fields, field(def, 'typeName') === 'ZodDate', coerced)
+      }
+      return jsonSchema as Fields | undefined
+    },
   } as const
   // Written out in place, unless the schema contains itself: then it needs references.
   const inline = zodToJsonSchema(schema as never, {
