@@ -323,7 +323,7 @@ def test_a_person_is_asked_before_everything_goes(
 ) -> None:
     desk.apply(put(7, "Pay"), StateSet("g", "k", encode(1)))
     desk.bury("Ship")
-    monkeypatch.setattr("stepweave.cli.options.at_terminal", lambda: True)
+    monkeypatch.setattr("stepweave.cli.subcommands.at_terminal", lambda: True)
     for words in (["events", "cancel", "--all"], ["events", "discard", "--all"],
                   ["state", "delete", "g"]):  # fmt: skip
         monkeypatch.setattr("sys.stdin", io.StringIO(answer))

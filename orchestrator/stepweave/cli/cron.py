@@ -8,7 +8,7 @@ import time
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
-from stepweave.cli import options, words
+from stepweave.cli import subcommands, words
 
 if TYPE_CHECKING:
     from stepweave.cli.desk import Desk
@@ -28,27 +28,27 @@ EXAMPLES = """\
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """What to do, and with which step."""
-    subcommands = options.add_subcommands(parser, EXAMPLES)
+    add = subcommands.add(parser, EXAMPLES)
 
-    subcommands("list", "list the cron steps", _list)
+    add("list", "list the cron steps", _list)
 
-    following = subcommands("next", "print the next times of a step", _next)
+    following = add("next", "print the next times of a step", _next)
     _add_name(following)
     following.add_argument(
         "-n", "--limit", type=int, default=10, metavar="N", help="how many, up to 1000 (10)"
     )
 
-    run = subcommands("run", "run a step now", _run)
+    run = add("run", "run a step now", _run)
     _add_name(run)
     run.add_argument("--wait", action="store_true", help="wait for its end, and fail if it does")
 
-    _add_name(subcommands("pause", "let a step's times pass until it is resumed", _pause))
-    _add_name(subcommands("resume", "run a paused step at its times again", _resume))
+    _add_name(add("pause", "let a step's times pass until it is resumed", _pause))
+    _add_name(add("resume", "run a paused step at its times again", _resume))
 
 
 def run(args: argparse.Namespace) -> int:
     """0 if all went well, 1 if there is no such step or its run failed."""
-    return options.run_subcommand(args)
+    return subcommands.run(args)
 
 
 def _add_name(parser: argparse.ArgumentParser) -> None:
@@ -60,7 +60,7 @@ def _list(args: argparse.Namespace, desk: Desk) -> int:
 
     found = desk.ask("GET", "cron")
     if args.json:
-        options.write_json(found)
+        subcommands.write_json(found)
         return 0
     now = time.time_ns() // 1_000_000
     rows = [
@@ -98,7 +98,7 @@ def _last(job: dict[str, Any]) -> str:
 def _next(args: argparse.Namespace, desk: Desk) -> int:
     found = desk.ask("GET", "cron", args.name, "next", query={"limit": args.limit})
     if args.json:
-        options.write_json(found)
+        subcommands.write_json(found)
         return 0
     now = time.time_ns() // 1_000_000
     for each in found["next"]:
@@ -117,7 +117,7 @@ def _run(args: argparse.Namespace, desk: Desk) -> int:
     wait = "true" if args.wait else None
     answer = desk.ask("POST", "cron", args.name, "run", query={"wait": wait})
     if args.json:
-        options.write_json(answer)
+        subcommands.write_json(answer)
     else:
         sys.stdout.writelines(f"{line}\n" for line in _story(answer))
     return 0 if answer["status"] in ("ok", "running") else 1
@@ -154,7 +154,7 @@ def _set(args: argparse.Namespace, desk: Desk, verb: str, text: str) -> int:
 
     answer = desk.ask("POST", "cron", args.name, verb)
     if args.json:
-        options.write_json(answer)
+        subcommands.write_json(answer)
     else:
         print(f"{plain(args.name)} {text}")
     return 0

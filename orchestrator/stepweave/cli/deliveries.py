@@ -7,7 +7,7 @@ import sys
 from typing import Any
 
 from stepweave.calls import now_ms
-from stepweave.cli import each, options, words
+from stepweave.cli import each, subcommands, words
 from stepweave.cli.desk import Desk
 from stepweave.cli.table import show
 from stepweave.errors import UsageError
@@ -31,7 +31,7 @@ def listing(args: argparse.Namespace, desk: Desk) -> int:
     """`events list`."""
     found, next = _page(args, desk)
     if args.json:
-        options.write_json({"events": found, "next": next})
+        subcommands.write_json({"events": found, "next": next})
         return 0
     if found:
         now = now_ms()
@@ -56,7 +56,7 @@ def cancel(args: argparse.Namespace, desk: Desk) -> int:
         )
     to = f" to {args.step}" if args.step is not None else ""
     of = f" of {args.topic}" if args.topic is not None else ""
-    if not options.confirmed(args, f"Cancel all deliveries{of}{to} that have not begun?"):
+    if not subcommands.confirmed(args, f"Cancel all deliveries{of}{to} that have not begun?"):
         return 1
     answer = desk.ask("POST", "events", "cancel", query={"step": args.step, "topic": args.topic})
     text = f"{words.plural(answer['cancelled'], 'delivery', 'deliveries')} cancelled"

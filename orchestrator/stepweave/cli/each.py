@@ -7,7 +7,7 @@ import sys
 from collections.abc import Callable
 from typing import Any
 
-from stepweave.cli import options
+from stepweave.cli import subcommands
 from stepweave.cli.desk import Missing
 from stepweave.paint import plain
 
@@ -30,14 +30,14 @@ def each(
         if not args.json:
             print(plain(text(id, answers[id])))
     if args.json:
-        options.write_json(answers)
+        subcommands.write_json(answers)
     return code
 
 
 def report(args: argparse.Namespace, answer: Any, text: str) -> int:
     """Say what was done."""
     if args.json:
-        options.write_json(answer)
+        subcommands.write_json(answer)
     else:
         print(plain(text))
     return 0

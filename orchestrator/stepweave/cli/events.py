@@ -6,7 +6,7 @@ import argparse
 import re
 from typing import TYPE_CHECKING
 
-from stepweave.cli import options
+from stepweave.cli import subcommands
 
 if TYPE_CHECKING:
     from stepweave.cli.desk import Desk
@@ -35,9 +35,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """What to do, and with which events and letters."""
     from stepweave.engine.ledger import STATES
 
-    subcommands = options.add_subcommands(parser, EXAMPLES)
+    add = subcommands.add(parser, EXAMPLES)
 
-    listing = subcommands("list", "list deliveries that are not settled, newest first", _list)
+    listing = add("list", "list deliveries that are not settled, newest first", _list)
     listing.add_argument("--step", metavar="NAME", help="those to one step")
     listing.add_argument("--topic", metavar="TOPIC", help="those of one topic")
     listing.add_argument(
@@ -46,29 +46,29 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="those that run; wait for their turn; are due later; failed and are tried again; "
         "wait for a dead letter of their group",
     )
-    options.add_limit(listing)
+    subcommands.add_limit(listing)
     listing.add_argument("--before", metavar="PLACE", help="go on after another page")
 
-    show = subcommands("show", "show all of an event or a dead letter", _show)
+    show = add("show", "show all of an event or a dead letter", _show)
     show.add_argument(
         "id", type=_any_id, metavar="ID", help="an event's 16 digits, or a dead letter's number"
     )
 
-    cancel = subcommands("cancel", "take away deliveries that have not begun", _cancel)
+    cancel = add("cancel", "take away deliveries that have not begun", _cancel)
     cancel.add_argument("ids", nargs="*", type=_event, metavar="ID")
     cancel.add_argument("--all", action="store_true", help="all there are")
     cancel.add_argument("--step", metavar="NAME", help="those to this step alone")
     cancel.add_argument("--topic", metavar="TOPIC", help="with --all: those of this topic alone")
-    options.add_yes(cancel)
+    subcommands.add_yes(cancel)
 
-    dead = subcommands("dead", "list the dead letters, newest first", _dead)
+    dead = add("dead", "list the dead letters, newest first", _dead)
     dead.add_argument("--step", metavar="NAME", help="those of one step")
-    options.add_limit(dead)
+    subcommands.add_limit(dead)
     dead.add_argument(
         "--before", type=_letter, metavar="ID", help="go on with those that are older than this"
     )
 
-    retry = subcommands("retry", "deliver dead letters anew", _retry)
+    retry = add("retry", "deliver dead letters anew", _retry)
     _add_letters(retry)
     retry.add_argument(
         "--data",
@@ -76,14 +76,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="deliver this instead of their own data: JSON, @FILE, or - for stdin",
     )
 
-    discard = subcommands("discard", "forget dead letters", _discard)
+    discard = add("discard", "forget dead letters", _discard)
     _add_letters(discard)
-    options.add_yes(discard)
+    subcommands.add_yes(discard)
 
 
 def run(args: argparse.Namespace) -> int:
     """0 if all went well, 1 if an event or a letter was not there."""
-    return options.run_subcommand(args)
+    return subcommands.run(args)
 
 
 def _add_letters(parser: argparse.ArgumentParser) -> None:
@@ -134,7 +134,7 @@ def _show(args: argparse.Namespace, desk: Desk) -> int:
 
     of_event = len(args.id) == 16
     if args.json:
-        options.write_answer(desk.fetch("GET", "events" if of_event else "dead", args.id))
+        subcommands.write_answer(desk.fetch("GET", "events" if of_event else "dead", args.id))
     elif of_event:
         story.tell_event(desk.ask("GET", "events", args.id))
     else:

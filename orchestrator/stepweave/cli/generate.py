@@ -43,7 +43,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """0 if every file of the project could be read, else 1; the document is written either way."""
-    from stepweave.cli import problems, steps
+    from stepweave.cli import opened, problems
     from stepweave.logs import LogHub
     from stepweave.paint import Paint, wants_color
     from stepweave.steps import openapi
@@ -51,7 +51,7 @@ def run(args: argparse.Namespace) -> int:
     project = options.open_project(args.folder)
     with options.console(args, project, sys.stderr) as console:
         hub = LogHub(console)
-        registry = options.run_loop(lambda: steps.load(project, hub))
+        registry = options.run_loop(lambda: opened.load(project, hub))
         console.flush()
     made = openapi.document(
         registry.steps.values(),

@@ -6,7 +6,7 @@ import argparse
 import sys
 from typing import Any
 
-from stepweave.cli import each, options, words
+from stepweave.cli import each, subcommands, words
 from stepweave.cli.desk import Desk
 from stepweave.cli.request import read_data
 from stepweave.cli.table import show
@@ -22,7 +22,7 @@ def listing(args: argparse.Namespace, desk: Desk) -> int:
     """`events dead`."""
     query = {"limit": args.limit, "before": args.before, "step": args.step}
     if args.json:
-        options.write_answer(desk.fetch("GET", "dead", query=query))
+        subcommands.write_answer(desk.fetch("GET", "dead", query=query))
         return 0
     found = desk.ask("GET", "dead", query=query)
     if not found["dead"]:
@@ -57,7 +57,7 @@ def discard(args: argparse.Namespace, desk: Desk) -> int:
     _check(args)
     if args.all:
         which = f"the dead letters of {args.step}" if args.step is not None else "all dead letters"
-        if not options.confirmed(args, f"Forget {which}?"):
+        if not subcommands.confirmed(args, f"Forget {which}?"):
             return 1
         answer = desk.ask("POST", "dead", "discard", query={"step": args.step})
         count = words.plural(answer["discarded"], "dead letter")

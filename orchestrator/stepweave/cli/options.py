@@ -10,25 +10,16 @@ from collections.abc import Awaitable, Callable, Iterator
 from typing import TYPE_CHECKING, TextIO, TypeVar
 
 if TYPE_CHECKING:
-    from stepweave.cli.desk import Desk
     from stepweave.console import Console
     from stepweave.project import Project
 
 __all__ = [
     "add_folder",
-    "add_limit",
     "add_log_options",
     "add_server_options",
-    "add_subcommands",
-    "add_yes",
-    "at_terminal",
-    "confirmed",
     "console",
     "open_project",
     "run_loop",
-    "run_subcommand",
-    "write_answer",
-    "write_json",
 ]
 
 
@@ -64,88 +55,6 @@ def add_log_options(parser: argparse.ArgumentParser) -> None:
     )
     group.add_argument("--no-color", action="store_true", help="no colours (NO_COLOR works, too)")
     group.add_argument("--json-logs", action="store_true", help="one JSON object a line")
-
-
-def add_subcommands(
-    parser: argparse.ArgumentParser, examples: str
-) -> Callable[[str, str, Callable[[argparse.Namespace, Desk], int]], argparse.ArgumentParser]:
-    """A function (name, purpose, what to run) that adds one, with --json, --dir and its examples.
-
-    What runs gets the arguments and a desk, and returns the exit code.
-    """
-    group = parser.add_subparsers(metavar="COMMAND", required=True)
-
-    def add(
-        name: str, purpose: str, work: Callable[[argparse.Namespace, Desk], int]
-    ) -> argparse.ArgumentParser:
-        lines = [line for line in examples.splitlines() if line.split()[2] == name]
-        made = group.add_parser(
-            name,
-            help=purpose,
-            description=f"{purpose[0].upper()}{purpose[1:]}.",
-            epilog="\n".join(["examples:", *lines]),
-            formatter_class=argparse.RawDescriptionHelpFormatter,
-            allow_abbrev=False,
-        )
-        made.set_defaults(work=work)
-        made.add_argument("--json", action="store_true", help="print JSON")
-        made.add_argument(
-            "--dir", metavar="DIR", help="the project's folder (default: the one you are in)"
-        )
-        return made
-
-    return add
-
-
-def add_limit(parser: argparse.ArgumentParser) -> None:
-    """`--limit N`, for listings."""
-    parser.add_argument(
-        "--limit", type=int, default=100, metavar="N", help="at most so many, up to 1000 (100)"
-    )
-
-
-def add_yes(parser: argparse.ArgumentParser) -> None:
-    """`--yes`, for what asks first."""
-    parser.add_argument("-y", "--yes", action="store_true", help="do not ask on a terminal")
-
-
-def at_terminal() -> bool:
-    """Whether somebody can be asked."""
-    return sys.stdin.isatty() and sys.stderr.isatty()
-
-
-def confirmed(args: argparse.Namespace, question: str) -> bool:
-    """Whether to go on: asks where somebody sits at a terminal, unless `--yes` says it."""
-    if args.yes or not at_terminal():
-        return True
-    print(f"{question} [y/N] ", end="", file=sys.stderr, flush=True)
-    if sys.stdin.readline().strip().lower() in ("y", "yes"):
-        return True
-    print("nothing was changed", file=sys.stderr)
-    return False
-
-
-def run_subcommand(args: argparse.Namespace) -> int:
-    """Open a desk for the project and do what the subcommand is for."""
-    from stepweave.cli.desk import open_desk
-
-    with open_desk(args.dir) as desk:
-        code: int = args.work(args, desk)
-    return code
-
-
-def write_answer(text: str) -> None:
-    """Print the JSON of an answer with its numbers and strings as they are."""
-    from stepweave.cli.pretty import pretty
-
-    sys.stdout.write(pretty(text))
-
-
-def write_json(value: object) -> None:
-    """Print a value as JSON."""
-    from stepweave.cli.desk import dump
-
-    sys.stdout.write(dump(value))
 
 
 def open_project(folder: str | None) -> Project:

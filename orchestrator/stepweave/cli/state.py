@@ -8,7 +8,7 @@ import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from stepweave.cli import options, words
+from stepweave.cli import subcommands, words
 
 if TYPE_CHECKING:
     from stepweave.cli.desk import Desk
@@ -32,22 +32,22 @@ EXAMPLES = """\
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """What to do, and with which group and key."""
-    subcommands = options.add_subcommands(parser, EXAMPLES)
+    add = subcommands.add(parser, EXAMPLES)
 
-    groups = subcommands("groups", "list the groups", _groups)
-    options.add_limit(groups)
+    groups = add("groups", "list the groups", _groups)
+    subcommands.add_limit(groups)
     groups.add_argument("--after", metavar="GROUP", help="go on after this one")
 
-    listing = subcommands("list", "list the keys of a group", _list)
+    listing = add("list", "list the keys of a group", _list)
     listing.add_argument("group", metavar="GROUP")
-    options.add_limit(listing)
+    subcommands.add_limit(listing)
     listing.add_argument("--after", metavar="KEY", help="go on after this one")
 
-    get = subcommands("get", "print a value", _get)
+    get = add("get", "print a value", _get)
     get.add_argument("group", metavar="GROUP")
     get.add_argument("key", metavar="KEY")
 
-    write = subcommands("set", "write a value", _set)
+    write = add("set", "write a value", _set)
     write.add_argument("group", metavar="GROUP")
     write.add_argument("key", metavar="KEY")
     write.add_argument("value", metavar="JSON", help="JSON, @FILE, or - for stdin")
@@ -60,15 +60,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     guard.add_argument("--absent", action="store_true", help="only if there is no value yet")
 
-    delete = subcommands("delete", "remove a value, or a whole group", _delete)
+    delete = add("delete", "remove a value, or a whole group", _delete)
     delete.add_argument("group", metavar="GROUP")
     delete.add_argument("key", nargs="?", metavar="KEY")
-    options.add_yes(delete)
+    subcommands.add_yes(delete)
 
 
 def run(args: argparse.Namespace) -> int:
     """0 if all went well, 1 if there was no such value, or not the one that was expected."""
-    return options.run_subcommand(args)
+    return subcommands.run(args)
 
 
 def _duration(text: str) -> float:
@@ -83,7 +83,7 @@ def _duration(text: str) -> float:
 def _groups(args: argparse.Namespace, desk: Desk) -> int:
     query = {"limit": args.limit, "after": args.after}
     if args.json:
-        options.write_answer(desk.fetch("GET", "state", query=query))
+        subcommands.write_answer(desk.fetch("GET", "state", query=query))
         return 0
     found = desk.ask("GET", "state", query=query)
     rows = [
@@ -98,7 +98,7 @@ def _list(args: argparse.Namespace, desk: Desk) -> int:
 
     query = {"limit": args.limit, "after": args.after}
     if args.json:
-        options.write_answer(desk.fetch("GET", "state", args.group, query=query))
+        subcommands.write_answer(desk.fetch("GET", "state", args.group, query=query))
         return 0
     found = desk.ask("GET", "state", args.group, query=query)
     now = now_ms()
@@ -118,7 +118,7 @@ def _list(args: argparse.Namespace, desk: Desk) -> int:
 
 def _get(args: argparse.Namespace, desk: Desk) -> int:
     only = None if args.json else "value"
-    options.write_answer(desk.fetch("GET", "state", args.group, args.key, query={"only": only}))
+    subcommands.write_answer(desk.fetch("GET", "state", args.group, args.key, query={"only": only}))
     return 0
 
 
@@ -170,7 +170,7 @@ def _delete(args: argparse.Namespace, desk: Desk) -> int:
     if args.key is not None:
         answer = desk.ask("DELETE", "state", args.group, args.key)
         return _done(args, answer, f"{_named(args.key)} of {group} is deleted")
-    if not options.confirmed(args, f"Delete the whole group {group}?"):
+    if not subcommands.confirmed(args, f"Delete the whole group {group}?"):
         return 1
     answer = desk.ask("DELETE", "state", args.group)
     count = words.plural(answer["deleted"], "value")
@@ -206,7 +206,7 @@ def _brief(row: dict[str, Any]) -> str:
 
 def _done(args: argparse.Namespace, answer: dict[str, Any], text: str) -> int:
     if args.json:
-        options.write_json(answer)
+        subcommands.write_json(answer)
     else:
         from stepweave.paint import plain
 

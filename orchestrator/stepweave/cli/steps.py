@@ -3,23 +3,17 @@
 from __future__ import annotations
 
 import argparse
-import dataclasses
 import sys
-import tempfile
-from collections.abc import AsyncIterator, Collection
-from contextlib import asynccontextmanager
+from collections.abc import Collection
 from typing import TYPE_CHECKING
 
-from stepweave.cli import options
+from stepweave.cli import opened, options
 
 if TYPE_CHECKING:
-    from stepweave.logs import LogHub
-    from stepweave.orchestrator import Orchestrator
     from stepweave.paint import Paint
-    from stepweave.project import Project
     from stepweave.steps.registry import Registry
 
-__all__ = ["DESCRIPTION", "EXAMPLES", "add_arguments", "load", "opened", "run", "table"]
+__all__ = ["DESCRIPTION", "EXAMPLES", "add_arguments", "run", "table"]
 
 DESCRIPTION = "List a project's steps, routes and streams, and what is wrong with its files."
 EXAMPLES = """\
@@ -42,7 +36,7 @@ def run(args: argparse.Namespace) -> int:
         from stepweave.logs import LogHub
 
         hub = LogHub(console)
-        registry = options.run_loop(lambda: load(project, hub))
+        registry = options.run_loop(lambda: opened.load(project, hub))
         paused = paused_steps(project.storage) & registry.steps.keys()
         console.flush()
         if args.json:
@@ -57,25 +51,6 @@ def run(args: argparse.Namespace) -> int:
             color = False if args.no_color else wants_color(sys.stdout)
             sys.stdout.write(table(registry, Paint(color), paused))
     return 0 if registry.ok else 1
-
-
-async def load(project: Project, hub: LogHub) -> Registry:
-    """The project's steps, without touching its data, which a running server may hold."""
-    async with opened(project, hub) as orchestrator:
-        return orchestrator.registry
-
-
-@asynccontextmanager
-async def opened(project: Project, hub: LogHub) -> AsyncIterator[Orchestrator]:
-    """The project with its steps loaded, over data of its own that is forgotten."""
-    from stepweave.orchestrator import Orchestrator
-
-    with tempfile.TemporaryDirectory(prefix="stepweave-") as folder:
-        storage = dataclasses.replace(project.settings.storage, path=folder)
-        settings = dataclasses.replace(project.settings, storage=storage)
-        alone = dataclasses.replace(project, settings=settings)
-        async with Orchestrator(alone, "run", hub) as orchestrator:
-            yield orchestrator
 
 
 def table(registry: Registry, paint: Paint, paused: Collection[str] = ()) -> str:

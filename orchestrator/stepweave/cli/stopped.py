@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING
 
+from stepweave.cli.opened import opened
 from stepweave.engine.cron import CronService
 from stepweave.logs import LogHub
 from stepweave.steps.model import Kind
@@ -24,10 +25,8 @@ def cron_of(project: Project, store: Store) -> Callable[[], Awaitable[CronServic
     made: list[CronService] = []
 
     async def service() -> CronService:
-        from stepweave.cli import steps
-
         if not made:
-            async with steps.opened(project, LogHub()) as orchestrator:
+            async with opened(project, LogHub()) as orchestrator:
                 timezone = project.settings.cron.timezone
                 made.append(CronService(store, orchestrator.invoker, timezone=timezone))
                 made[0].look(orchestrator.registry.of_kind(Kind.CRON))
