@@ -476,10 +476,11 @@ async def test_what_was_seen_must_still_be_there(store: SqliteStore) -> None:
 
 async def test_a_tick_is_begun_once_and_known_to_be_done(store: SqliteStore) -> None:
     assert await store.apply((CronTick("T", 5),)) == [True]
-    assert store.cron() == [CronState("T", 5, (5,), False)]
+    assert store.cron() == [CronState("T", 5, (5,), False, 5)]
     await store.apply((CronDone("T", 5), CronPause("T", True), CronPause("U", True)))
-    assert store.cron() == [CronState("T", 5, (), True), CronState("U", None, (), True)]
-    assert await store.apply((CronTick("T", 5), CronTick("U", 1))) == [False, True]
+    assert store.cron() == [CronState("T", 5, (), True, 5), CronState("U", None, (), True)]
+    assert await store.apply((CronTick("T", 5), CronTick("U", 1, False))) == [False, True]
+    assert store.cron() == [CronState("T", 5, (), True, 5), CronState("U", 1, (), True)]
 
 
 async def test_old_dead_letters_are_forgotten_unless_they_hold_a_group(store: SqliteStore) -> None:
@@ -498,7 +499,7 @@ async def test_a_file_of_the_first_format_is_brought_up_to_date(tmp_path: Path) 
         assert (pending.event, pending.attempt, pending.errors) == (7, 2, '[{"message":"no"}]')
         (letter,) = await store.dead()
         assert (letter.event, letter.errors, letter.holds) == (6, '[{"message":"never"}]', 0)
-        assert store.cron() == [CronState("Tick", 99, (), False)]
+        assert store.cron() == [CronState("Tick", 99, (), False, 99)]
         assert read(store, "g", "k") == [ONE]
     finally:
         await store.close()

@@ -67,12 +67,12 @@ class Job:
         """Go on from what an earlier run of Stepweave recorded."""
         self.paused = state.paused
         self.newest = state.at
-        if state.at is None:
-            return
         self.interrupted.extend(state.begun)
+        if state.ran is None:
+            return
         self.last = {
-            "at": state.at,
-            "status": "interrupted" if state.at in state.begun else "ended",
+            "at": state.ran,
+            "status": "interrupted" if state.ran in state.begun else "ended",
             "duration_ms": None,
             "trace_id": None,
             "error": None,

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from stepweave.engine.store.contract import CronState, Store
-from stepweave.engine.store.operations import CronDone, CronPause, CronTick, Operation
+from stepweave.engine.store.operations import CronPause, CronTick, Operation
 from stepweave.errors import StepweaveError
 
 __all__ = ["Ledger", "passing"]
@@ -14,7 +14,7 @@ __all__ = ["Ledger", "passing"]
 
 def passing(step: str, at: int) -> tuple[Operation, ...]:
     """What says that a time went by without a run and is not to be made up."""
-    return CronTick(step, at), CronDone(step, at)
+    return (CronTick(step, at, runs=False),)
 
 
 class Ledger:

@@ -112,13 +112,15 @@ class StateRow(NamedTuple):
 
 
 class CronState(NamedTuple):
-    """What is known of a cron step: its newest tick (`at`, None when it never ran), the ticks
-    that began and did not end, oldest first, and whether it is paused."""
+    """What is known of a cron step: the newest tick that was run or let pass (`at`, None for
+    none), the ticks that began and did not end, oldest first, whether it is paused, and the
+    newest tick that was run."""
 
     step: str
     at: int | None
     begun: tuple[int, ...]
     paused: bool
+    ran: int | None = None
 
 
 class Store(Protocol):

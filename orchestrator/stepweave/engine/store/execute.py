@@ -194,14 +194,14 @@ def _delete_stream(connection: sqlite3.Connection, op: StreamDelete) -> tuple[in
 
 def _cron_tick(connection: sqlite3.Connection, op: CronTick) -> bool:
     done = connection.execute(
-        "INSERT INTO cron_ticks (step, at) VALUES (?,?) ON CONFLICT (step) DO UPDATE"
-        " SET at=excluded.at WHERE cron_ticks.at IS NULL OR excluded.at>cron_ticks.at",
-        (op.step, op.at),
+        "INSERT INTO cron_ticks (step, at, ran) VALUES (?,?,?) ON CONFLICT (step) DO UPDATE"
+        " SET at=excluded.at, ran=coalesce(excluded.ran, ran)"
+        " WHERE cron_ticks.at IS NULL OR excluded.at>cron_ticks.at",
+        (op.step, op.at, op.at if op.runs else None),
     )
-    if not done.rowcount:
-        return False
-    connection.execute("INSERT OR IGNORE INTO cron_open VALUES (?,?)", (op.step, op.at))
-    return True
+    if done.rowcount and op.runs:
+        connection.execute("INSERT OR IGNORE INTO cron_open VALUES (?,?)", (op.step, op.at))
+    return done.rowcount > 0
 
 
 def _cron_done(connection: sqlite3.Connection, op: CronDone) -> None:

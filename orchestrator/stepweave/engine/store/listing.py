@@ -92,9 +92,10 @@ def cron(connection: sqlite3.Connection) -> list[CronState]:
     begun: dict[str, list[int]] = {}
     for step, at in connection.execute("SELECT step, at FROM cron_open ORDER BY step, at"):
         begun.setdefault(step, []).append(at)
-    rows = connection.execute("SELECT step, at, paused FROM cron_ticks ORDER BY step")
+    rows = connection.execute("SELECT step, at, ran, paused FROM cron_ticks ORDER BY step")
     return [
-        CronState(step, at, tuple(begun.get(step, ())), bool(paused)) for step, at, paused in rows
+        CronState(step, at, tuple(begun.get(step, ())), bool(paused), ran)
+        for step, at, ran, paused in rows
     ]
 
 

@@ -202,10 +202,12 @@ class StreamDelete(NamedTuple):
 
 
 class CronTick(NamedTuple):
-    """A step's tick begins. Result: False when it, or a later one, began before."""
+    """A step's tick begins, or goes by without a run (`runs` False) and is not to be made up.
+    Result: False when it, or a later one, did so before."""
 
     step: str
     at: int
+    runs: bool = True
 
 
 class CronDone(NamedTuple):

@@ -52,7 +52,7 @@ CREATE TABLE stream_groups (
     PRIMARY KEY (stream, grp)
 ) WITHOUT ROWID;
 CREATE TABLE cron_ticks (
-    step TEXT NOT NULL PRIMARY KEY, at INTEGER, paused INTEGER NOT NULL DEFAULT 0
+    step TEXT NOT NULL PRIMARY KEY, at INTEGER, ran INTEGER, paused INTEGER NOT NULL DEFAULT 0
 ) WITHOUT ROWID;
 CREATE TABLE cron_open (
     step TEXT NOT NULL, at INTEGER NOT NULL, PRIMARY KEY (step, at)
@@ -79,12 +79,12 @@ CREATE TABLE starts (
 CREATE INDEX starts_at ON starts (at);
 ALTER TABLE cron_ticks RENAME TO cron_ticks_1;
 CREATE TABLE cron_ticks (
-    step TEXT NOT NULL PRIMARY KEY, at INTEGER, paused INTEGER NOT NULL DEFAULT 0
+    step TEXT NOT NULL PRIMARY KEY, at INTEGER, ran INTEGER, paused INTEGER NOT NULL DEFAULT 0
 ) WITHOUT ROWID;
 CREATE TABLE cron_open (
     step TEXT NOT NULL, at INTEGER NOT NULL, PRIMARY KEY (step, at)
 ) WITHOUT ROWID;
-INSERT INTO cron_ticks (step, at) SELECT step, at FROM cron_ticks_1;
+INSERT INTO cron_ticks (step, at, ran) SELECT step, at, at FROM cron_ticks_1;
 DROP TABLE cron_ticks_1;
 """
 }
