@@ -18,7 +18,6 @@ from stepweave_runner.errors import ProtocolError, Refusal, StepweaveError
 from stepweave_runner.handlers import Handler, chain
 from stepweave_runner.invocations import Invocations
 from stepweave_runner.loader import Loader
-from stepweave_runner.parsing import apply
 from stepweave_runner.peer import Peer
 from stepweave_runner.pending import Pending
 from stepweave_runner.request import INPUTS
@@ -107,7 +106,7 @@ class Host:
         self._peer.max_frame = params.get("max_frame") or frames.MAX_FRAME
         self._peer.window = params.get("window") or 1
         self._peer.streaming = bool((params.get("capabilities") or {}).get("streaming"))
-        self._loader = Loader(root, self._threads)
+        self._loader = Loader(root, self._threads, parses=params.get("validate") == "parse")
         self._loader.modules.install()
         self._invocations = Invocations(
             self._loop, self._peer, self._threads, self._loader.modules.is_project_file
@@ -177,18 +176,11 @@ class Host:
             return
         if len(self._invocations.running) >= _WINDOW:
             raise StepweaveError("busy", f"{_WINDOW} invocations are running already")
-        request = read(given)
-        if step.parsers and given.get("parse") is True:
-            try:
-                apply(step.parsers, request)
-            except StepweaveError:
-                raise
-            except Exception as error:
-                known = loader.modules.is_project_file
-                self._peer.refuse(id, errors.describe(error, "handler_failed", known))
-                return
         scope = Scope(id, self._peer, handle, trace, step.flows, params)
-        self._invocations.start(scope, kind, step.handler, request)
+        handler = step.handler
+        if "parse" in given:
+            handler = step.parsing.before(handler, scope, given)
+        self._invocations.start(scope, kind, handler, read(given))
 
     def authorize(self, id: int, params: dict[str, Any]) -> None:
         """Ask canAccess whether a client may subscribe, or streamAuth who a client is."""

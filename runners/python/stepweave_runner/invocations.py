@@ -15,6 +15,7 @@ from stepweave_runner import console, errors, streaming
 from stepweave_runner.context import Context
 from stepweave_runner.errors import Cancelled
 from stepweave_runner.handlers import Handler
+from stepweave_runner.parsing import InvalidInput
 from stepweave_runner.peer import Peer
 from stepweave_runner.results import RESULTS, InvalidResponse, InvalidResult
 from stepweave_runner.scope import Scope
@@ -178,7 +179,7 @@ class Invocations:
             return _cancelled(scope)
         if isinstance(failure, InvalidResponse):
             return {"code": "handler_failed", "type": "InvalidResponse", "message": str(failure)}
-        if isinstance(failure, InvalidResult):
+        if isinstance(failure, (InvalidResult, InvalidInput)):
             return failure.to_wire()
         return errors.describe(failure, "handler_failed", self._is_project_file)
 

@@ -12,7 +12,7 @@ from stepweave_runner import errors, schemas, values
 from stepweave_runner.errors import LoadFailed, StepweaveError
 from stepweave_runner.handlers import Handler, bind, chain
 from stepweave_runner.modules import Modules
-from stepweave_runner.parsing import Parser, parsers_of
+from stepweave_runner.parsing import Parsing, is_parsed
 from stepweave_runner.threads import Threads
 
 __all__ = ["Loader", "Step"]
@@ -25,7 +25,7 @@ _FUNCTIONS = frozenset({"middleware"}.union(*_GUARDS.values()))
 class Step:
     """One revision of a step, as it was loaded."""
 
-    __slots__ = ("exports", "flows", "guards", "handle", "handler", "parsers", "path", "revision")
+    __slots__ = ("exports", "flows", "guards", "handle", "handler", "parsing", "path", "revision")
 
     def __init__(self, handle: str, revision: int, path: str) -> None:
         self.handle = handle
@@ -35,14 +35,16 @@ class Step:
         self.guards: dict[str, Handler] = {}
         self.exports: list[str] = []
         self.flows: list[str] = []
-        self.parsers: list[Parser] = []
+        self.parsing = Parsing({})
 
 
 class Loader:
     """Older revisions of a handle stay until they are unloaded; what runs keeps its code."""
 
-    def __init__(self, root: str, threads: Threads) -> None:
+    def __init__(self, root: str, threads: Threads, *, parses: bool = False) -> None:
+        """`parses` is whether configs that say nothing of it have their input parsed."""
         self.modules = Modules(root)
+        self._parses = parses
         self._threads = threads
         self._steps: dict[str, dict[int, Step]] = {}
         self._paths: dict[str, str] = {}
@@ -53,9 +55,14 @@ class Loader:
         module = self.modules.run(path)
         given = await _config(module, path)
         functions = {key: given[key] for key in _FUNCTIONS if key in given}
-        config, warnings = schemas.convert({k: v for k, v in given.items() if k not in functions})
+        config, warnings = schemas.convert(
+            {k: v for k, v in given.items() if k not in functions},
+            parsed=is_parsed(given, self._parses),
+        )
         step = Step(handle, revision, path)
-        step.parsers = parsers_of(given)
+        step.parsing = Parsing(given)
+        if step.parsing.warning is not None:
+            warnings.append(step.parsing.warning)
         self._bind(step, config.get("type"), functions, module)
         flows = config.get("flows")
         step.flows = [str(flow) for flow in flows] if isinstance(flows, list) else []

@@ -10,7 +10,7 @@ import typing
 from collections.abc import Mapping
 from typing import Any
 
-from stepweave_runner import errors, values
+from stepweave_runner import errors, parsing, values
 
 __all__ = ["convert"]
 
@@ -27,13 +27,15 @@ _WORDS: dict[Any, str] = {
 _LEFT_OUT = object()
 
 
-def convert(config: Any) -> tuple[Any, list[str]]:
+def convert(config: Any, *, parsed: bool = False) -> tuple[Any, list[str]]:
     """The config as plain values, and what the author should know about it.
 
     Functions are left out. A schema that cannot be converted is left out with a warning, so
-    the step runs without that check.
+    the step runs without that check; with none where the input is `parsed` by the schema itself.
     """
     warnings: list[str] = []
+    if parsed and isinstance(config, Mapping):
+        config = {key: item for key, item in config.items() if not _only_runs(str(key), item)}
     converted = _convert(config, [], warnings)
     return (None if converted is _LEFT_OUT else converted), warnings
 
@@ -72,6 +74,17 @@ def _convert(value: Any, path: list[str], warnings: list[str]) -> Any:
         warnings.append(f"{'.'.join(path)}: a {type(value).__name__} has no form in a config")
         return _LEFT_OUT
     return _convert(simpler, path, warnings) if type(simpler) is not type(value) else simpler
+
+
+def _only_runs(key: str, value: Any) -> bool:
+    """Whether a schema of the input can be run and has no JSON Schema."""
+    if key not in parsing.KEYS or not _is_schema(value):
+        return False
+    try:
+        _schema(value)
+    except Exception:
+        return parsing.parser_of(value) is not None
+    return False
 
 
 def _is_schema(value: Any) -> bool:
