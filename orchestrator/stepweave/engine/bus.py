@@ -168,17 +168,17 @@ class Bus:
             return shown
         event = Event(id, topic, data, trace, now, group, len(subscriptions))
         start = now if due_at is None else max(now, due_at)
+        rows = tuple((each.name, start + each.delay_ms) for each in subscriptions)
         deliveries = [
             Delivery(
                 event,
                 subscription.name,
                 1,
-                start + subscription.delay_ms,
+                due if due > now else 0,
                 subscription.priority if priority is None else priority,
             )
-            for subscription in subscriptions
+            for subscription, (_, due) in zip(subscriptions, rows, strict=True)
         ]
-        rows = tuple((delivery.subscription, delivery.due_at) for delivery in deliveries)
         window = now + self._options.dedup_window_ms
         op = PutEvent(id, topic, data, trace, source, now, group, event_key, rows, window, priority)
 
@@ -191,9 +191,11 @@ class Bus:
                 done(error, None)
                 return
             twin = results[0]
-            done(None, shown if twin is None else ids.show(twin))
-            if transaction is None:
-                accepted(twin)
+            try:
+                done(None, shown if twin is None else ids.show(twin))
+            finally:
+                if transaction is None:
+                    accepted(twin)
 
         if transaction is None:
             self._store.submit((op,), committed)
@@ -214,8 +216,9 @@ class Bus:
                 return
             put, held = made
             event = Event(put.id, put.topic, put.data, put.trace, put.at, put.group, 1)
-            ((name, due_at),) = put.deliveries
-            delivery = Delivery(event, name, 1, due_at, put.priority or 0, put.rank)
+            ((name, _due_at),) = put.deliveries
+            priority = self._dispatcher.priority(name, put.priority)
+            delivery = Delivery(event, name, 1, 0, priority, put.rank)
             if held:
                 self._dispatcher.lead(delivery)
             else:

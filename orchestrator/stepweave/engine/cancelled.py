@@ -55,6 +55,10 @@ class Cancelled:
             del self._cases[event]
         return aside
 
+    def concerns(self, event: int) -> bool:
+        """Whether deliveries of an event were taken away that are still in memory."""
+        return event in self._cases
+
     def look(self, event: int, step: str) -> Literal["no", "asked", "gone"]:
         """Whether a delivery is cancelled, or may be as soon as the store has answered."""
         case = self._cases.get(event)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import heapq
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 
 from stepweave.calls import now_ms
 from stepweave.engine.delivery import Delivery
@@ -48,13 +48,14 @@ class Delays:
             heapq.heappush(self._pauses, (due, self._order, delivery))
         self._set_timer()
 
-    def remove(self, event: int) -> list[Delivery]:
-        """Take out the deliveries of an event."""
-        found = [each for each in self._all() if each.event.id == event]
-        if found:
-            for heap in (self._clock, self._pauses):
-                heap[:] = [item for item in heap if item[2].event.id != event]
-                heapq.heapify(heap)
+    def remove(self, event: int, names: Collection[str]) -> list[Delivery]:
+        """Take out the deliveries of an event to these subscriptions."""
+        found = [
+            each for each in self._all() if each.event.id == event and each.subscription in names
+        ]
+        for heap in (self._clock, self._pauses) if found else ():
+            heap[:] = [item for item in heap if item[2] not in found]
+            heapq.heapify(heap)
         return found
 
     def stop(self) -> None:
@@ -93,10 +94,12 @@ class Delays:
 
     def _due(self) -> None:
         self._timer = None
-        for heap, now in ((self._clock, now_ms()), (self._pauses, _steady_ms())):
-            while heap and heap[0][0] <= now:
-                self._release(heapq.heappop(heap)[2])
-        self._set_timer()
+        try:
+            for heap, now in ((self._clock, now_ms()), (self._pauses, _steady_ms())):
+                while heap and heap[0][0] <= now:
+                    self._release(heapq.heappop(heap)[2])
+        finally:
+            self._set_timer()
 
 
 def _steady_ms() -> int:

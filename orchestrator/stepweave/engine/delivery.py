@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from stepweave import payload
 from stepweave.engine.store.contract import StoredEvent
 from stepweave.payload import Payload
+
+if TYPE_CHECKING:
+    from stepweave.engine.lanes import Lane
 
 __all__ = ["UNKNOWN", "Delivery", "Event"]
 
@@ -83,7 +88,7 @@ class Delivery:
     """One event on its way to one step.
 
     `deaths` counts the runners that died of running it. `rank` is its place in a FIFO group.
-    `lane` is the lane of a throttle in which it is under way.
+    `due_at` is 0 when it was due at once. `lane` is the lane of a throttle that has let it go.
     """
 
     __slots__ = (
@@ -106,7 +111,7 @@ class Delivery:
         self.priority = priority
         self.rank = event.id if rank is None else rank
         self.deaths = 0
-        self.lane: str | None = None
+        self.lane: Lane | None = None
         event.refs += 1
 
     @property

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from itertools import groupby
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from itertools import chain, groupby
 from typing import Any
 
 from stepweave.calls import now_ms
@@ -14,11 +14,12 @@ from stepweave.engine.delays import Delays
 from stepweave.engine.delivery import UNKNOWN, Delivery, Event
 from stepweave.engine.invoker import Invoker
 from stepweave.engine.pace import Pace
+from stepweave.engine.parked import Parked
 from stepweave.engine.runs import Notice, Runs
 from stepweave.engine.starts import Starts
 from stepweave.engine.store.contract import Done, Store, Waiting
-from stepweave.engine.store.operations import Cancel
-from stepweave.engine.subscription import Left, Subscription
+from stepweave.engine.store.operations import Cancel, Settle
+from stepweave.engine.subscription import Subscription
 from stepweave.errors import StepweaveError
 from stepweave.steps.model import Step
 
@@ -47,8 +48,12 @@ class Dispatcher:
         self._concurrency = concurrency
         self._pace = pace
         self._subscriptions: dict[str, Subscription] = {}
-        self._parked: dict[str, Left] = {}
-        self._held: dict[str, set[str]] = {}
+        self._absent: dict[str, Subscription] = {}
+        """Of steps that left."""
+        self._parked: dict[str, Parked] = {}
+        """What was found at start for steps that have not been there since."""
+        self._held: dict[str, dict[str, int]] = {}
+        self._stopped = False
         self._delays = Delays(self._release)
         self._bodies = Bodies()
         self._cancelled = Cancelled()
@@ -57,11 +62,12 @@ class Dispatcher:
             invoker,
             notice,
             strict_input=strict_input,
-            delay=self._delay,
+            delay=self._pause,
             ended=self._ended,
+            cancelled=self._cancelled,
         )
         self._starts = Starts(
-            store, notice, self._runs, self._bodies, self._cancelled, self._one_less
+            store, notice, self._runs, self._bodies, self._cancelled, self._one_less, self._delay
         )
         self.unsettled = 0
         """Deliveries that are neither settled nor buried, parked ones included."""
@@ -75,22 +81,17 @@ class Dispatcher:
         """
         wanted = {step.name: step for step in steps}
         for name in [name for name in self._subscriptions if name not in wanted]:
-            left = self._subscriptions.pop(name).leave()
-            if len(left):
-                self._parked[name] = left
+            self._absent[name] = self._subscriptions.pop(name)
+            self._absent[name].paused = True
         topics: dict[str, list[Subscription]] = {}
         for name, step in wanted.items():
             subscription = self._subscriptions.get(name)
             if subscription is None:
-                held = self._held.setdefault(name, set())
-                subscription = Subscription(step, self._concurrency, self._starts, held)
-                self._subscriptions[name] = subscription
+                subscription = self._subscriptions[name] = self._return(name, step)
             else:
-                self._change(subscription, step)
+                subscription.change(step, self._concurrency)
             for topic in dict.fromkeys(step.subscribes):
                 topics.setdefault(topic, []).append(subscription)
-            if name in self._parked:
-                self._unpark(subscription)
         return {topic: tuple(group) for topic, group in topics.items()}
 
     def recover(self) -> int:
@@ -98,8 +99,9 @@ class Dispatcher:
         for subscription in self._subscriptions.values():
             subscription.paused = True
         for name, group in self._store.held():
-            self._hold(name, group)
-        self._recall_starts()
+            held = self._held.setdefault(name, {})
+            held[group] = held.get(group, 0) + 1
+        self._recall_starts(self._subscriptions)
         count = 0
         for _event, rows in groupby(self._store.waiting(), lambda row: row.event):
             count += self._take_up(list(rows))
@@ -112,7 +114,7 @@ class Dispatcher:
                 None,
             )
         for subscription in self._subscriptions.values():
-            subscription.paused = False
+            subscription.paused = self._stopped
             subscription.start()
         return count
 
@@ -131,21 +133,19 @@ class Dispatcher:
         self.unsettled += 1
         name, group = delivery.subscription, delivery.event.group
         assert group is not None
-        self._held.get(name, set()).discard(group)
-        subscription = self._subscriptions.get(name)
+        self._less_held(name, group)
+        subscription = self._find(name)
         if subscription is None:
-            self._parked.setdefault(name, Left()).deliveries.insert(0, delivery)
-        elif subscription.fifo:
-            subscription.lead(delivery)
+            self._park(delivery)
         else:
-            self._schedule(delivery)
+            subscription.lead(delivery)
 
     def let_go(self, name: str, group: str) -> None:
-        """The dead letter that held a group is discarded: the next of the group may run."""
-        self._held.get(name, set()).discard(group)
-        subscription = self._subscriptions.get(name)
-        if subscription is not None and subscription.fifo:
-            subscription.advance(group)
+        """A dead letter that held a group is discarded: the next of the group may run."""
+        self._less_held(name, group)
+        subscription = self._find(name)
+        if subscription is not None:
+            subscription.let_go(group)
 
     def cancel(self, event: int, done: Done, step: str | None = None) -> None:
         """Take away the deliveries of an event that have not begun, or that to one step; `done`
@@ -154,12 +154,7 @@ class Dispatcher:
         self._cancelled.begin(event, running)
 
         def committed(error: StepweaveError | None, results: Any) -> None:
-            aside = self._cancelled.end(event, () if error is not None else results[0])
-            for subscription, delivery in aside:
-                if self._cancelled.look(event, subscription.name) == "gone":
-                    self._starts.drop(subscription, delivery)
-                else:
-                    subscription.release(delivery)
+            self._answered(event, () if error is not None else results[0])
             if error is not None:
                 done(error, None)
                 return
@@ -173,37 +168,43 @@ class Dispatcher:
         running = self.running_steps(event)
         gone = [name for name in names if name not in running]
         self._cancelled.begin(event, running)
-        self._cancelled.end(event, gone)
+        self._answered(event, gone)
         self._take_away(event, gone)
+        # What ended since the commit may have counted on those that are gone.
+        self._store.submit((Settle(event, "", None),))
 
     # --- looking
 
     @property
     def idle(self) -> bool:
         """Whether nothing runs or is ready to run; delayed and parked deliveries do not count."""
-        return not any(subscription.busy for subscription in self._subscriptions.values())
+        return not (
+            any(subscription.busy for subscription in self._subscriptions.values())
+            or any(subscription.running for subscription in self._absent.values())
+        )
 
     @property
     def ready(self) -> int:
         """Deliveries that run or could run; those that are delayed or parked do not count."""
-        parked = sum(map(len, self._parked.values())) if self._parked else 0
-        return self.unsettled - len(self._delays) - parked
+        return self.unsettled - len(self._delays) - sum(self._waiting_for_steps().values())
 
     def running(self) -> set[tuple[int, str]]:
         """(event, step) of every delivery that runs now."""
         return {
-            (delivery.event.id, name)
-            for name, subscription in self._subscriptions.items()
+            (delivery.event.id, subscription.name)
+            for subscription in self._all()
             for delivery in subscription.active
         }
 
     def running_steps(self, event: int) -> tuple[str, ...]:
-        """The steps in which an event runs now."""
-        return tuple(
-            name
-            for name, subscription in self._subscriptions.items()
+        """The steps in which an event runs now, or is over without the store knowing."""
+        unrecorded = [name for id, name in self._runs.unrecorded if id == event]
+        running = [
+            subscription.name
+            for subscription in self._all()
             if any(delivery.event.id == event for delivery in subscription.active)
-        )
+        ]
+        return (*running, *unrecorded)
 
     def statistics(self) -> dict[str, Any]:
         """Totals since start, and per subscription what runs, waits, is delayed or held."""
@@ -216,30 +217,62 @@ class Dispatcher:
                 name: {**s.describe(), "delayed": delayed.get(name, 0)}
                 for name, s in self._subscriptions.items()
             },
-            "parked": {name: len(left) for name, left in self._parked.items()},
+            "parked": self._waiting_for_steps(),
         }
 
     def stop(self) -> None:
         """Start no further delivery; what is not settled is delivered after the next start."""
+        self._stopped = True
         self._delays.stop()
+        self._runs.stop()
         for subscription in self._subscriptions.values():
             subscription.paused = True
 
     # --- parts
 
-    def _change(self, subscription: Subscription, step: Step) -> None:
-        held = subscription.holds
-        subscription.change(step, self._concurrency)
-        if held and not subscription.holds:
-            for group in list(subscription.held):
-                self.let_go(subscription.name, group)
+    def _find(self, name: str) -> Subscription | None:
+        return self._subscriptions.get(name) or self._absent.get(name)
 
-    def _schedule(self, delivery: Delivery) -> None:
+    def _all(self) -> Iterator[Subscription]:
+        return chain(self._subscriptions.values(), self._absent.values())
+
+    def _waiting_for_steps(self) -> dict[str, int]:
+        """How many deliveries could run if their step were there, by its name."""
+        if not self._absent and not self._parked:
+            return {}
+        counts = {name: absent.queued for name, absent in self._absent.items() if absent.queued}
+        return {**counts, **{name: len(parked) for name, parked in self._parked.items()}}
+
+    def _return(self, name: str, step: Step) -> Subscription:
+        """The subscription of a step that comes, or comes back."""
+        subscription = self._absent.pop(name, None)
+        if subscription is None:
+            held = self._held.setdefault(name, {})
+            subscription = Subscription(step, self._concurrency, self._starts, held)
+            self._recall_starts({name: subscription})
+        else:
+            subscription.change(step, self._concurrency)
+        parked = self._parked.pop(name, None)
+        if parked is not None:
+            for delivery in sorted(parked.deliveries, key=lambda delivery: delivery.rank):
+                self._schedule(delivery, subscription)
+            for number in parked.backlog.take(len(parked.backlog)):
+                subscription.add_entry(number)
+        subscription.paused = self._stopped
+        subscription.start()
+        return subscription
+
+    def priority(self, name: str, own: int | None) -> int:
+        """The priority of a delivery: that of its event or else of its step."""
+        subscription = self._find(name) if own is None else None
+        return subscription.priority if subscription is not None else own or 0
+
+    def _schedule(self, delivery: Delivery, subscription: Subscription | None = None) -> None:
         """Put a delivery into its queue, or hold it until it is due."""
-        subscription = self._subscriptions.get(delivery.subscription)
+        subscription = subscription or self._find(delivery.subscription)
         if subscription is None:
             self._park(delivery)
-        elif delivery.due_at > now_ms():
+        elif delivery.due_at and delivery.due_at > now_ms():
             if subscription.hold(delivery):
                 self._delay(delivery)
         elif not subscription.add(delivery):
@@ -249,52 +282,42 @@ class Dispatcher:
         """Hold a delivery until it is due: a first one by the time of day, a retry by its pause."""
         self._delays.add(delivery, by_clock=delivery.attempt == 1)
 
+    def _pause(self, delivery: Delivery) -> None:
+        """Hold a delivery that has run already."""
+        self._delays.add(delivery, by_clock=False)
+
     def _release(self, delivery: Delivery) -> None:
         """Queue a delivery that was held back, now that it is due."""
-        subscription = self._subscriptions.get(delivery.subscription)
+        subscription = self._find(delivery.subscription)
         if subscription is None:
             self._park(delivery)
         else:
             subscription.release(delivery)
 
     def _park(self, delivery: Delivery) -> None:
-        """Keep a delivery for the return of its step."""
-        left = self._parked.setdefault(delivery.subscription, Left())
-        left.deliveries.append(delivery)
+        """Keep a delivery for a step that has not been there yet."""
+        self._parked.setdefault(delivery.subscription, Parked()).deliveries.append(delivery)
 
-    def _unpark(self, subscription: Subscription) -> None:
-        left = self._parked.pop(subscription.name)
-        deliveries, numbers = left.deliveries, left.backlog.take(len(left.backlog))
-        if subscription.fifo:
-            loaded = self._starts.load(subscription, numbers)
-            deliveries = sorted([*deliveries, *loaded], key=lambda delivery: delivery.rank)
-            numbers = []
-        for delivery in deliveries:
-            self._schedule(delivery)
-        for number in numbers:
-            subscription.add_entry(number)
-        subscription.start()
+    def _less_held(self, name: str, group: str) -> None:
+        held = self._held.get(name, {})
+        count = held.pop(group, 0) - 1
+        if count > 0:
+            held[group] = count
 
-    def _hold(self, name: str, group: str) -> None:
-        self._held.setdefault(name, set()).add(group)
-        subscription = self._subscriptions.get(name)
-        if subscription is not None:
-            subscription.keep(group)
-
-    def _recall_starts(self) -> None:
+    def _recall_starts(self, subscriptions: Mapping[str, Subscription]) -> None:
+        """Tell lanes what started in earlier runs of the program."""
         now = now_ms()
-        windows = {
-            name: subscription.lanes.throttle.window_s
-            for name, subscription in self._subscriptions.items()
+        lanes = {
+            name: subscription.lanes
+            for name, subscription in subscriptions.items()
             if subscription.lanes is not None and subscription.lanes.throttle.limit is not None
         }
-        if not windows:
+        if not lanes:
             return
-        for start in self._store.starts(now - int(max(windows.values()) * 1000)):
-            if start.subscription in windows:
-                lanes = self._subscriptions[start.subscription].lanes
-                assert lanes is not None
-                lanes.recall(start.lane, (now - start.at) / 1000)
+        longest = max(each.throttle.window_s for each in lanes.values())
+        for start in self._store.starts(now - int(longest * 1000)):
+            if start.subscription in lanes:
+                lanes[start.subscription].recall(start.lane, (now - start.at) / 1000)
 
     def _take_up(self, rows: list[Waiting]) -> int:
         """Queue the deliveries of one event, found at start; how many."""
@@ -312,14 +335,14 @@ class Dispatcher:
                     subscription.add_entry(number)
                     continue
                 if subscription is None:
-                    self._parked.setdefault(name, Left()).backlog.push(number)
+                    self._parked.setdefault(name, Parked()).backlog.push(number)
                     continue
             if event is None:
                 pending = 1 if len(rows) == 1 else UNKNOWN
                 event = Event.unread(row.event, row.group, pending)
-            own = subscription.priority if subscription else 0
-            priority = own if row.priority is None else row.priority
-            self._schedule(Delivery(event, name, row.attempt, row.due_at, priority, row.rank))
+            due_at = row.due_at if row.due_at > now else 0
+            priority = self.priority(name, row.priority)
+            self._schedule(Delivery(event, name, row.attempt, due_at, priority, row.rank))
         return len(rows)
 
     def _one_less(self) -> None:
@@ -333,29 +356,36 @@ class Dispatcher:
 
     # --- cancelled events
 
-    def _take_away(self, event: int, names: list[str]) -> None:
+    def _answered(self, event: int, gone: Collection[str]) -> None:
+        """The store has said which deliveries it took away: go on with those kept aside."""
+        for subscription, delivery in self._cancelled.end(event, gone):
+            if self._cancelled.look(event, subscription.name) == "gone":
+                self._starts.drop(subscription, delivery)
+            else:
+                subscription.release(delivery)
+
+    def _take_away(self, event: int, names: Collection[str]) -> None:
         """Forget deliveries that the store has no more; those in queues go when they come up."""
         self.unsettled -= len(names)
-        for subscription in self._subscriptions.values():
+        for subscription in self._all():
             for delivery in subscription.active:
                 if delivery.event.id == event:
                     delivery.event.pending = UNKNOWN
-        for delivery in self._delays.remove(event):
-            holder = self._subscriptions.get(delivery.subscription)
+        for delivery in self._delays.remove(event, names):
+            holder = self._find(delivery.subscription)
             if holder is not None:
                 self._starts.drop(holder, delivery)
+            else:
+                self._starts.forget(delivery)
         for name in names:
-            left = self._parked.get(name)
-            if left is not None:
-                kept = [each for each in left.deliveries if each.event.id != event]
-                if len(kept) < len(left.deliveries):
-                    self._cancelled.drop(event, name)
-                    left.deliveries = kept
+            parked = self._parked.get(name)
+            for delivery in parked.take_out(event) if parked is not None else ():
+                self._starts.forget(delivery)
 
 
 def _due_at(row: Waiting, now: int) -> int:
     """When a delivery found at start is due; after a clock that was set back, not hours later."""
     born = ids.born_at(row.event)
-    if row.attempt == 1 and now < born <= row.due_at:
-        return now + row.due_at - born
+    if row.attempt == 1 and now < born:
+        return now + max(0, row.due_at - born)
     return row.due_at

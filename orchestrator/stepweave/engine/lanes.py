@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from typing import Any
 
 import orjson
@@ -16,7 +16,7 @@ from stepweave.errors import InvalidInput
 from stepweave.payload import Payload
 from stepweave.steps.model import Throttle
 
-__all__ = ["Lanes", "lane_of"]
+__all__ = ["Lane", "Lanes", "lane_of"]
 
 # A lane of which nothing is under way is forgotten once so many are known.
 _MANY = 1024
@@ -39,10 +39,15 @@ def lane_of(throttle: Throttle, data: Payload | None) -> str:
             return ""
     if value is None:
         return ""
-    return value if isinstance(value, str) else orjson.dumps(value, default=str).decode()
+    if isinstance(value, str):
+        return value
+    try:
+        return orjson.dumps(value, default=str, option=orjson.OPT_NON_STR_KEYS).decode()
+    except TypeError:
+        return repr(value)
 
 
-class _Lane:
+class Lane:
     """`coming` were let go and have not begun yet, `begun` have and are not handed over yet;
     `starts` are times of the clock."""
 
@@ -50,7 +55,7 @@ class _Lane:
 
     def __init__(self) -> None:
         self.running = 0
-        self.coming = 0
+        self.coming: set[Delivery] = set()
         self.begun = 0
         self.starts: deque[float] = deque()
         self.waiting: deque[Delivery] = deque()
@@ -58,6 +63,7 @@ class _Lane:
 
     @property
     def idle(self) -> bool:
+        """Whether nothing is known of it that counts."""
         return not (self.running or self.coming or self.waiting or self.starts)
 
 
@@ -77,7 +83,7 @@ class Lanes:
         self.throttle = throttle
         self._release = release
         self._clock = clock
-        self._lanes: dict[str, _Lane] = {}
+        self._lanes: dict[str, Lane] = {}
         self._tidy_at = _MANY
 
     @property
@@ -85,60 +91,75 @@ class Lanes:
         """How many wait, by lane."""
         return {name: len(lane.waiting) for name, lane in self._lanes.items() if lane.waiting}
 
-    def admit(self, name: str, delivery: Delivery) -> bool:
-        """Whether the delivery may begin now; if not it waits for its turn."""
+    @property
+    def idle(self) -> bool:
+        """Whether nothing is under way in any lane, or waits."""
+        return not any(
+            lane.running or lane.coming or lane.begun or lane.waiting
+            for lane in self._lanes.values()
+        )
+
+    def admit(self, name: str, delivery: Delivery) -> Lane | None:
+        """The lane if the delivery may begin now; if not it waits for its turn."""
         lane = self._lane(name)
-        if delivery.lane == name and lane.coming:
-            lane.coming -= 1
+        if delivery in lane.coming:
+            lane.coming.discard(delivery)
         elif lane.waiting or self._free(lane) <= 0:
             lane.waiting.append(delivery)
-            self._advance(name, lane)
-            return False
-        delivery.lane = name
+            self._advance(lane)
+            return None
+        delivery.lane = lane
         lane.running += 1
         lane.begun += self.throttle.limit is not None
-        return True
+        return lane
 
-    def start(self, name: str) -> None:
-        """A delivery that was admitted is handed to its runner now."""
-        lane = self._lane(name)
-        if lane.begun:
-            lane.begun -= 1
-            lane.starts.append(self._clock())
+    def start(self, lane: Lane) -> None:
+        """A delivery that was admitted under a limit is handed to its runner now."""
+        lane.begun -= 1
+        lane.starts.append(self._clock())
+        self._advance(lane)
+
+    def enter(self, name: str, delivery: Delivery) -> None:
+        """A delivery that runs already is in this lane, full or not."""
+        delivery.lane = self._lane(name)
+        delivery.lane.running += 1
 
     def recall(self, name: str, age_s: float) -> None:
         """A delivery started so long ago, in an earlier run of the program."""
         self._lane(name).starts.append(self._clock() - max(0.0, age_s))
 
     def finish(self, delivery: Delivery) -> None:
-        """A delivery that was admitted is over, or will be tried again later."""
-        name, delivery.lane = delivery.lane, None
-        if name is not None:
-            lane = self._lane(name)
+        """A delivery that was let go is over, or will be tried again later."""
+        lane, delivery.lane = delivery.lane, None
+        if lane is None:
+            return
+        if delivery in lane.coming:
+            lane.coming.discard(delivery)
+        else:
             lane.running -= 1
-            self._advance(name, lane)
+        self._advance(lane)
 
     def change(self, throttle: Throttle) -> None:
         """Take other limits; lanes are those that are known."""
         self.throttle = throttle
-        for name, lane in list(self._lanes.items()):
-            self._advance(name, lane)
+        for lane in list(self._lanes.values()):
+            _unset(lane)
+            self._advance(lane)
 
-    def leave(self) -> Iterable[Delivery]:
+    def leave(self) -> list[Delivery]:
         """Give up what waits."""
         left = [delivery for lane in self._lanes.values() for delivery in lane.waiting]
         for lane in self._lanes.values():
             lane.waiting.clear()
-            if lane.timer is not None:
-                lane.timer.cancel()
+            _unset(lane)
         return left
 
-    def _lane(self, name: str) -> _Lane:
+    def _lane(self, name: str) -> Lane:
         lane = self._lanes.get(name)
         if lane is None:
             if len(self._lanes) >= self._tidy_at:
                 self._tidy()
-            lane = self._lanes[name] = _Lane()
+            lane = self._lanes[name] = Lane()
         return lane
 
     def _tidy(self) -> None:
@@ -147,34 +168,43 @@ class Lanes:
         self._lanes = {name: lane for name, lane in self._lanes.items() if not lane.idle}
         self._tidy_at = max(_MANY, 2 * len(self._lanes))
 
-    def _expire(self, lane: _Lane) -> None:
+    def _expire(self, lane: Lane) -> None:
         until = self._clock() - self.throttle.window_s
         while lane.starts and lane.starts[0] <= until:
             lane.starts.popleft()
 
-    def _free(self, lane: _Lane) -> int:
+    def _free(self, lane: Lane) -> int:
         """How many more may begin now."""
         throttle, free = self.throttle, 1 << 30
         if throttle.concurrency is not None:
-            free = throttle.concurrency - lane.running - lane.coming
+            free = throttle.concurrency - lane.running - len(lane.coming)
         if throttle.limit is not None:
             self._expire(lane)
-            free = min(free, throttle.limit - len(lane.starts) - lane.begun - lane.coming)
+            used = len(lane.starts) + lane.begun + len(lane.coming)
+            free = min(free, throttle.limit - used)
         return free
 
-    def _advance(self, name: str, lane: _Lane) -> None:
+    def _advance(self, lane: Lane) -> None:
         """Let go as many as may begin; set a timer for the next start that leaves its window."""
         while lane.waiting and self._free(lane) > 0:
             delivery = lane.waiting.popleft()
-            delivery.lane = name
-            lane.coming += 1
+            delivery.lane = lane
+            lane.coming.add(delivery)
             self._release(delivery)
-        if not lane.waiting or lane.timer is not None or not lane.starts:
+        if self.throttle.limit is None or lane.timer is not None:
+            return
+        if not lane.waiting or not lane.starts:
             return
         pause = lane.starts[0] + self.throttle.window_s - self._clock()
 
         def due() -> None:
             lane.timer = None
-            self._advance(name, lane)
+            self._advance(lane)
 
         lane.timer = asyncio.get_running_loop().call_later(max(0.0, pause), due)
+
+
+def _unset(lane: Lane) -> None:
+    if lane.timer is not None:
+        lane.timer.cancel()
+        lane.timer = None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -10,6 +11,7 @@ import orjson
 from stepweave import payload
 from stepweave.calls import Call, Outcome, now_ms
 from stepweave.engine import batches, ids, refusals, retries
+from stepweave.engine.cancelled import Cancelled
 from stepweave.engine.delivery import UNKNOWN, Delivery, Event
 from stepweave.engine.invoker import Invoker
 from stepweave.engine.retries import Verdict
@@ -28,6 +30,9 @@ INVALID = "invalid input"
 Notice = Callable[[str, str, Call | None], None]
 """(level, message, the call it is about) for the log."""
 
+_REFUSED_S = 1.0
+"""After which the end of a delivery that the store refused is written again."""
+
 
 class Runs:
     """Invokes the handler of a delivery and settles, retries or buries it.
@@ -45,6 +50,7 @@ class Runs:
         strict_input: bool,
         delay: Callable[[Delivery], None],
         ended: Callable[[Delivery], None],
+        cancelled: Cancelled,
     ) -> None:
         self._store = store
         self._invoker = invoker
@@ -54,6 +60,10 @@ class Runs:
         """What runners are told of data that a schema object refuses (SPEC 9.5)."""
         self._delay = delay
         self._ended = ended
+        self._cancelled = cancelled
+        self._stopped = False
+        self.unrecorded: set[tuple[int, str]] = set()
+        """(event, step) of deliveries that are over, which the store has refused to note."""
         self.delivered = 0
         self.retried = 0
         self.buried = 0
@@ -142,7 +152,7 @@ class Runs:
 
     def settle(self, subscription: Subscription, delivery: Delivery) -> None:
         """A delivery is done."""
-        last = delivery.event.settle()
+        last = self._last(delivery.event)
         self._end(subscription, delivery, Settle(delivery.event.id, subscription.name, last))
 
     def _span(self, step: Step, delivery: Delivery) -> Span:
@@ -286,47 +296,75 @@ class Runs:
             reason,
             _error_bytes(delivery, outcome),
             now_ms(),
-            event.settle(),
+            self._last(event),
             holds,
         )
+        if event.pending > 0:
+            # Whoever settles last must not take away what the store may refuse to bury.
+            event.pending = UNKNOWN
         if holds and event.group is not None:
-            subscription.held.add(event.group)
-        if holds:
-            self.record(op, None)
-            self._over(subscription, delivery, keep=True)
-        else:
-            self._end(subscription, delivery, op)
+            subscription.held[event.group] = subscription.held.get(event.group, 0) + 1
+        self._end(subscription, delivery, op)
 
-    def _end(self, subscription: Subscription, delivery: Delivery, op: Operation) -> None:
+    def _last(self, event: Event) -> bool | None:
+        """Whether an event has no delivery left but the one that is over now, None if only the
+        store can tell."""
+        if self._cancelled and self._cancelled.concerns(event.id):
+            event.pending = UNKNOWN
+        return event.settle()
+
+    def _end(self, subscription: Subscription, delivery: Delivery, op: Settle | Bury) -> None:
         """A delivery is over for good. The next of its group begins once that is recorded: after
         a crash it would otherwise have begun before this one ran again."""
-        group = delivery.event.group
-        if group is None or not subscription.fifo:
-            self.record(op, None)
+        if delivery.event.group is None or not subscription.fifo:
+            self._record_end(op, None)
             self._over(subscription, delivery)
-            return
-
-        def recorded() -> None:
-            if subscription.fifo:
-                subscription.advance(group)
-
-        self.record(op, recorded)
-        self._over(subscription, delivery, keep=True)
+        else:
+            self._record_end(op, lambda: subscription.over(delivery))
+            self._over(subscription, delivery, keep=True)
 
     def _over(self, subscription: Subscription, delivery: Delivery, *, keep: bool = False) -> None:
         self._ended(delivery)
         subscription.over(delivery, keep=keep)
 
-    def record(self, op: Operation, then: Callable[[], None] | None) -> None:
-        """Write what became of a delivery; a store that refuses leaves it for the next start."""
+    def record(self, op: Operation, then: Callable[[], None]) -> None:
+        """Write something about a delivery and go on, even if the store refuses it."""
 
         def done(error: StepweaveError | None, _results: Any) -> None:
             if error is not None:
-                self._notice("error", f"a delivery's end was not recorded: {error}", None)
-            if then is not None:
-                then()
+                self._refused(error)
+            then()
 
         self._store.submit((op,), done)
+
+    def _record_end(self, op: Settle | Bury, then: Callable[[], None] | None) -> None:
+        """Write the end of a delivery, again and again while the store refuses; a delivery whose
+        end is not written when the program ends is run once more."""
+        key = (op.event, op.subscription)
+
+        def done(error: StepweaveError | None, _results: Any) -> None:
+            if error is None:
+                self.unrecorded.discard(key)
+                if then is not None:
+                    then()
+                return
+            if key not in self.unrecorded:
+                self.unrecorded.add(key)
+                self._refused(error)
+            asyncio.get_running_loop().call_later(_REFUSED_S, again)
+
+        def again() -> None:
+            if not self._stopped:
+                self._store.submit((op._replace(last=None),), done)
+
+        self._store.submit((op,), done)
+
+    def _refused(self, error: StepweaveError) -> None:
+        self._notice("error", f"what became of a delivery was not recorded: {error}", None)
+
+    def stop(self) -> None:
+        """Write nothing again; the next start finds it."""
+        self._stopped = True
 
 
 def _closing(delivery: Delivery) -> Settle:

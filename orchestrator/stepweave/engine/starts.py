@@ -8,7 +8,7 @@ from stepweave.calls import now_ms
 from stepweave.engine import batches
 from stepweave.engine.bodies import Bodies
 from stepweave.engine.cancelled import Cancelled
-from stepweave.engine.delivery import Delivery, Event
+from stepweave.engine.delivery import UNKNOWN, Delivery, Event
 from stepweave.engine.lanes import lane_of
 from stepweave.engine.ready import entry_id
 from stepweave.engine.runs import Notice, Runs
@@ -25,7 +25,8 @@ _UNREADABLE_PAUSE_MS = 1000
 class Starts:
     """The port (subscription.Port) through which subscriptions begin deliveries.
 
-    `gone` is called for each delivery whose event turns out to be no longer there.
+    `gone` is called for each delivery whose event turns out to be no longer there; `delay` takes
+    a delivery until it is due.
     """
 
     def __init__(
@@ -36,6 +37,7 @@ class Starts:
         bodies: Bodies,
         cancelled: Cancelled,
         gone: Callable[[], None],
+        delay: Callable[[Delivery], None],
     ) -> None:
         self._store = store
         self._notice = notice
@@ -43,6 +45,7 @@ class Starts:
         self._bodies = bodies
         self._cancelled = cancelled
         self._gone = gone
+        self.delay = delay
 
     def begin(self, subscription: Subscription, delivery: Delivery) -> None:
         """Run a delivery whose turn it is, once its body is here and its lane is free."""
@@ -104,7 +107,7 @@ class Starts:
                 continue
             event = Event.read(stored, pending)
             self._bodies.take(event)
-            deliveries.append(Delivery(event, name, 1, stored.at, priority))
+            deliveries.append(Delivery(event, name, 1, 0, priority))
         return deliveries
 
     def unreadable(self, error: StoreFailed) -> None:
@@ -113,9 +116,15 @@ class Starts:
 
     def drop(self, subscription: Subscription, delivery: Delivery) -> None:
         """A delivery that was cancelled leaves its queue."""
-        self._cancelled.drop(delivery.event.id, subscription.name)
-        self._bodies.forget(delivery.event)
+        self.forget(delivery)
         subscription.over(delivery)
+
+    def forget(self, delivery: Delivery) -> None:
+        """A delivery that was cancelled is in no queue any more."""
+        # The store was the one to count it.
+        delivery.event.pending = UNKNOWN
+        self._cancelled.drop(delivery.event.id, delivery.subscription)
+        self._bodies.forget(delivery.event)
 
     def _admit(self, subscription: Subscription, delivery: Delivery) -> None:
         """Run a delivery as soon as its lane lets it."""
@@ -124,14 +133,15 @@ class Starts:
             self._runs.run(subscription, delivery)
             return
         name = lane_of(lanes.throttle, delivery.event.data)
-        if not lanes.admit(name, delivery):
+        lane = lanes.admit(name, delivery)
+        if lane is None:
             subscription.wait(delivery)
         elif lanes.throttle.limit is None:
             self._runs.run(subscription, delivery)
         else:
 
             def recorded() -> None:
-                lanes.start(name)
+                lanes.start(lane)
                 self._runs.run(subscription, delivery)
 
             # A restart must know of it, lest the window be opened twice.

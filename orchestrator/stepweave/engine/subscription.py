@@ -5,26 +5,30 @@ from __future__ import annotations
 import asyncio
 from typing import Any, Protocol
 
+from stepweave.calls import now_ms
 from stepweave.engine.delivery import Delivery
 from stepweave.engine.groups import Groups
-from stepweave.engine.lanes import Lanes
-from stepweave.engine.ready import Backlog, Ready, entry
+from stepweave.engine.lanes import Lanes, lane_of
+from stepweave.engine.ready import Ready, entry
 from stepweave.errors import StoreFailed
-from stepweave.steps.model import Step
+from stepweave.steps.model import Step, Throttle
 
-__all__ = ["Left", "Port", "Subscription"]
+__all__ = ["Port", "Subscription"]
 
 _UNREADABLE_S = 1.0
 
 
 class Port(Protocol):
-    """The dispatcher, as its subscriptions see it."""
+    """What a subscription needs of the others."""
 
     def begin(self, subscription: Subscription, delivery: Delivery) -> None:
         """Run a delivery whose turn it is."""
 
     def begin_batch(self, subscription: Subscription, deliveries: list[Delivery]) -> None:
         """Run deliveries together."""
+
+    def delay(self, delivery: Delivery) -> None:
+        """Hold a delivery until it is due; it comes back through `release`."""
 
     def load(self, subscription: Subscription, numbers: list[int]) -> list[Delivery]:
         """Make deliveries of backlog entries. Raises StoreFailed."""
@@ -34,27 +38,14 @@ class Port(Protocol):
         """Tell that waiting deliveries cannot be read at present."""
 
 
-class Left:
-    """What a step leaves behind when it goes: its deliveries, and a backlog of plain ones."""
-
-    __slots__ = ("backlog", "deliveries")
-
-    def __init__(self) -> None:
-        self.deliveries: list[Delivery] = []
-        self.backlog = Backlog()
-
-    def __len__(self) -> int:
-        return len(self.deliveries) + len(self.backlog)
-
-
 class Subscription:
     """Starts deliveries through its port, at most `concurrency` at once.
 
     In a FIFO step one delivery of each message group is under way at a time; while it runs or
     waits for its next try, the later ones of its group stay behind it, and a group that a dead
-    letter holds stays until `lead` or `advance`. Each delivery that was begun comes back through
-    `finish` or `retry`, a batch through `free`. Deliveries are stored under `name`, the step's,
-    and each is held back for `delay_ms` first.
+    letter holds stays until `lead` or `let_go`. Each delivery that was begun is given back with
+    `over`, and each call with `free`. Deliveries are stored under `name`, the step's, and each
+    is held back for `delay_ms` first. It outlives the absence of its step, `paused`.
     """
 
     __slots__ = (
@@ -66,9 +57,12 @@ class Subscription:
         "_ready",
         "_starting",
         "_timer",
+        "_unsorted",
         "active",
         "delay_ms",
+        "fifo",
         "held",
+        "holds",
         "lanes",
         "name",
         "paused",
@@ -77,11 +71,12 @@ class Subscription:
         "step",
     )
 
-    def __init__(self, step: Step, concurrency: int, port: Port, held: set[str]) -> None:
+    def __init__(self, step: Step, concurrency: int, port: Port, held: dict[str, int]) -> None:
         self._port = port
         self._ready = Ready(lambda numbers: port.load(self, numbers))
         self._groups = Groups(lambda numbers: port.load(self, numbers))
         self._starting = False
+        self._unsorted = False
         self._first_at: float | None = None
         self._timer: asyncio.TimerHandle | None = None
         self.lanes: Lanes | None = None
@@ -90,12 +85,14 @@ class Subscription:
         self.running = 0
         """Calls that run: deliveries, or batches of them."""
         self.held = held
-        """Groups that a dead letter holds."""
-        self.paused = False
+        """How many dead letters hold a group, by group."""
+        self.paused = True
+        self.fifo = False
+        """Whether order counts."""
+        self.holds = False
+        """Whether a dead letter holds its group."""
         self.change(step, concurrency)
-        if self.holds:
-            for group in held:
-                self._groups.hold(group)
+        self.paused = False
 
     @property
     def queued(self) -> int:
@@ -108,22 +105,10 @@ class Subscription:
         """Whether anything runs or could run now."""
         return bool(self.running or self._ready)
 
-    @property
-    def fifo(self) -> bool:
-        """Whether order counts."""
-        return self.step.infrastructure.queue.type == "fifo"
-
-    @property
-    def holds(self) -> bool:
-        """Whether a dead letter holds its group."""
-        return self.fifo and self.step.infrastructure.queue.on_dead_letter == "wait"
-
-    def behind(self, group: str) -> int:
-        """How many wait behind the leader of a group."""
-        return self._groups.behind(group)
+    # --- its step
 
     def change(self, step: Step, concurrency: int) -> None:
-        """Take a new revision of the step."""
+        """Take a new revision of the step, and begin what may begin under it."""
         queue = step.infrastructure.queue
         self.step = step
         self.name = step.name
@@ -131,31 +116,73 @@ class Subscription:
         self.priority = queue.priority
         self._batch = queue.batch
         self._concurrency = queue.concurrency or concurrency
-        lanes, throttle = self.lanes, queue.throttle
-        if throttle is None or (lanes is not None and lanes.throttle.key != throttle.key):
-            self.lanes = None
-        if lanes is not None and self.lanes is None:
-            for delivery in self.active:
-                delivery.lane = None
-            for delivery in lanes.leave():
+        self._throttle(queue.throttle)
+        was_fifo, self.fifo = self.fifo, queue.type == "fifo"
+        held_before, self.holds = self.holds, self.fifo and queue.on_dead_letter == "wait"
+        if self.fifo and not was_fifo:
+            self._put_in_order()
+        elif was_fifo and not self.fifo:
+            self._give_up_order()
+        elif held_before and not self.holds:
+            for group in list(self.held):
+                self.let_go(group)
+        self.start()
+
+    def _throttle(self, throttle: Throttle | None) -> None:
+        before = self.lanes
+        if before is not None and throttle is not None and before.throttle.key == throttle.key:
+            before.change(throttle)
+            return
+        self.lanes = None if throttle is None else Lanes(throttle, self._ahead)
+        for delivery in self.active:
+            delivery.lane = None
+            if self.lanes is not None and delivery.event.loaded:
+                self.lanes.enter(lane_of(self.lanes.throttle, delivery.event.data), delivery)
+        for delivery in before.leave() if before is not None else ():
+            self._ready.append(delivery)
+
+    def _put_in_order(self) -> None:
+        """Order counts from now on: of each group the oldest leads, those that run first."""
+        for delivery in sorted(self.active, key=_rank):
+            self._leads(delivery)
+        waiting, self._ready.backlog = self._ready.clear()
+        # Entries say nothing of their groups: as long as there are any, what comes goes behind.
+        self._unsorted = len(self._ready.backlog) > 0
+        if self.lanes is not None:
+            waiting += self.lanes.leave()
+            for delivery in waiting:
+                self.lanes.finish(delivery)
+        for delivery in sorted(waiting, key=_rank):
+            if self._leads(delivery):
                 self._ready.append(delivery)
-        if throttle is not None:
-            if self.lanes is None:
-                self.lanes = Lanes(throttle, self._ahead)
+
+    def _give_up_order(self) -> None:
+        now = now_ms()
+        for each in self._groups.clear():
+            if not isinstance(each, Delivery):
+                self._ready.backlog.push(each)
+            elif each.due_at > now:
+                self._port.delay(each)
             else:
-                self.lanes.change(throttle)
+                self._ready.append(each)
+
+    # --- what comes
 
     def add(self, delivery: Delivery) -> bool:
         """Queue a delivery that is due; False if only its entry is kept, not the object."""
-        if self.fifo and delivery.event.group is not None:
-            leader = self._groups.claim(delivery.event.group, delivery)
-            if leader is not None:
-                self.release(leader)
-            return True
-        if self._ready.full and delivery.plain:
+        group = delivery.event.group
+        if group is not None and self.fifo:
+            if self._unsorted and len(self._ready.backlog):
+                self._ready.backlog.push(entry(delivery))
+                return False
+            if not self._claim(group, delivery):
+                compact = self._groups.full and delivery.plain
+                self._groups.wait(group, entry(delivery) if compact else delivery)
+                return not compact
+        elif self._ready.full and delivery.plain:
             self._ready.backlog.push(entry(delivery))
             return False
-        self.release(delivery)
+        self._queue(delivery)
         return True
 
     def add_entry(self, number: int) -> None:
@@ -164,12 +191,22 @@ class Subscription:
 
     def hold(self, delivery: Delivery) -> bool:
         """Note a delivery that is not due yet; False when it waits behind its group instead."""
-        if not self.fifo or delivery.event.group is None:
+        if self._unsorted and len(self._ready.backlog):
             return True
-        return self._groups.claim(delivery.event.group, delivery) is not None
+        return self._leads(delivery)
 
     def release(self, delivery: Delivery) -> None:
         """Queue a delivery that was held or is tried again, ahead of its group."""
+        if self._leads(delivery):
+            self._queue(delivery)
+
+    def lead(self, delivery: Delivery) -> None:
+        """Run a delivery ahead of its group, which a dead letter held."""
+        group = delivery.event.group
+        if group is None or not self.fifo or self._groups.lead(group, delivery):
+            self._queue(delivery)
+
+    def _queue(self, delivery: Delivery) -> None:
         if self._ready:
             self._ready.append(delivery)
             self.start()
@@ -192,48 +229,57 @@ class Subscription:
             self._ready.append(delivery)
             self.start()
 
-    def keep(self, group: str) -> None:
-        """Let nothing of a group start: a dead letter of an earlier run holds it."""
-        if self.holds:
-            self._groups.hold(group)
+    # --- order
 
-    def lead(self, delivery: Delivery) -> None:
-        """Run a delivery at the head of its group, which a dead letter held."""
-        assert delivery.event.group is not None
-        self._groups.hold(delivery.event.group)
-        self.release(delivery)
+    def _claim(self, group: str, delivery: Delivery) -> bool:
+        held = self.holds and group in self.held
+        return self._groups.claim(group, delivery, held=held)
 
-    def finish(self, delivery: Delivery, *, keep: bool = False, hold: bool = False) -> None:
-        """A delivery is over; the next of its group may start unless it is kept for later or
-        holds its group."""
-        self.over(delivery, keep=keep or hold)
-        self.free()
-
-    def retry(self, delivery: Delivery) -> None:
-        """A delivery will come back through `release`; its group waits for it."""
-        self.over(delivery, keep=True)
-        self.free()
-
-    def over(self, delivery: Delivery, *, keep: bool = False) -> None:
-        """One of a batch is over, or one that was never begun; see `finish`."""
-        self.active.discard(delivery)
-        if delivery.lane is not None and self.lanes is not None:
-            self.lanes.finish(delivery)
+    def _leads(self, delivery: Delivery) -> bool:
+        """Whether order lets a delivery go; if not it waits behind its group from now on."""
         group = delivery.event.group
-        if not keep and group is not None and self.fifo:
-            self.advance(group)
+        if group is None or not self.fifo or self._claim(group, delivery):
+            return True
+        self._groups.wait(group, delivery)
+        return False
 
-    def advance(self, group: str) -> None:
-        """Let the next of a group start."""
+    def _advance(self, group: str) -> None:
+        """The leader of a group is over: the next one leads, unless a dead letter holds it."""
+        if self.holds and group in self.held:
+            self._groups.hold(group)
+            return
         try:
             following = self._groups.next(group)
         except StoreFailed as error:
             self._port.unreadable(error)
-            asyncio.get_running_loop().call_later(_UNREADABLE_S, self.advance, group)
+            asyncio.get_running_loop().call_later(_UNREADABLE_S, self.let_go, group)
             return
-        if following is not None:
+        if following is None:
+            return
+        if following.due_at > now_ms():
+            self._port.delay(following)
+        else:
             self._ready.append(following)
             self.start()
+
+    def let_go(self, group: str) -> None:
+        """What kept the next of a group from leading is no more."""
+        if self.fifo and self._groups.leader(group) is None:
+            self._advance(group)
+
+    # --- what ends
+
+    def over(self, delivery: Delivery, *, keep: bool = False) -> None:
+        """A delivery is over, or will come back (`keep`) while its group waits for it."""
+        self.active.discard(delivery)
+        if delivery.lane is not None:
+            if self.lanes is not None:
+                self.lanes.finish(delivery)
+            delivery.lane = None
+        group = delivery.event.group
+        if not keep and group is not None and self.fifo:
+            if self._groups.leader(group) is delivery:
+                self._advance(group)
 
     def free(self) -> None:
         """A call has ended: another may start."""
@@ -251,24 +297,11 @@ class Subscription:
         self.active.difference_update(deliveries)
         self._ready.put_back(deliveries)
 
-    def leave(self) -> Left:
-        """Give up what has not started; the step is gone."""
-        self.paused = True
-        left = Left()
-        deliveries, left.backlog = self._ready.clear()
-        for each in self._groups.leave():
-            if isinstance(each, Delivery):
-                deliveries.append(each)
-            else:
-                left.backlog.push(each)
-        if self.lanes is not None:
-            deliveries.extend(self.lanes.leave())
-        left.deliveries = sorted(deliveries, key=lambda delivery: delivery.rank)
-        return left
+    # --- what begins
 
     def start(self) -> None:
         """Begin what may begin now."""
-        if self._starting:
+        if self._starting or self.paused:
             return
         self._starting = True
         try:
@@ -277,7 +310,8 @@ class Subscription:
                     delivery = self._ready.pop()
                     if delivery is None:
                         break
-                    self._begin(delivery)
+                    if self._leads(delivery):
+                        self._begin(delivery)
             else:
                 self._start_batches()
         except StoreFailed as error:
@@ -305,8 +339,18 @@ class Subscription:
                     self._later(pause)
                     return
             self._first_at = None
-            taken: list[Delivery] = []
-            while self._ready and len(taken) < batch.size:
+            taken = self._take(batch.size)
+            if not taken:
+                return
+            self.running += 1
+            self.active.update(taken)
+            self._port.begin_batch(self, taken)
+
+    def _take(self, size: int) -> list[Delivery]:
+        """Those that go into one call; a delivery whose runner died goes without others."""
+        taken: list[Delivery] = []
+        try:
+            while self._ready and len(taken) < size:
                 delivery = self._ready.pop()
                 if delivery is None:
                     break
@@ -316,11 +360,10 @@ class Subscription:
                 taken.append(delivery)
                 if delivery.deaths:
                     break
-            if not taken:
-                return
-            self.running += 1
-            self.active.update(taken)
-            self._port.begin_batch(self, taken)
+        except StoreFailed:
+            self._ready.put_back(taken)
+            raise
+        return taken
 
     def _later(self, pause_s: float) -> None:
         if self._timer is not None:
@@ -341,7 +384,11 @@ class Subscription:
         """What runs and waits, for people."""
         described: dict[str, Any] = {"running": len(self.active), "waiting": self.queued}
         if self.held and self.holds:
-            described["held"] = {group: self.behind(group) for group in sorted(self.held)}
+            described["held"] = {group: self._groups.behind(group) for group in sorted(self.held)}
         if self.lanes is not None:
             described["lanes"] = self.lanes.waiting
         return described
+
+
+def _rank(delivery: Delivery) -> int:
+    return delivery.rank

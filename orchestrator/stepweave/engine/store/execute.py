@@ -63,7 +63,8 @@ def _put_event(connection: sqlite3.Connection, op: PutEvent) -> int | None:
             "INSERT OR REPLACE INTO event_keys VALUES (?,?,?,?)",
             (op.topic, op.key, op.id, op.key_until),
         )
-    plain.put_event(connection, op)
+    if op.deliveries:
+        plain.put_event(connection, op)
     return None
 
 

@@ -35,7 +35,8 @@ __all__ = [
 
 
 class PutEvent(NamedTuple):
-    """Record an event and one delivery per (subscription, due time). Result: None.
+    """Record an event and one delivery per (subscription, due time); without deliveries only its
+    key, if any. Result: None.
 
     With a `key` that another event of the topic holds nothing is recorded, and the result is
     the id of that event; else this one holds it until `key_until`. `rank` is the place in a
