@@ -289,6 +289,7 @@ class Orchestrator:
                 unresponsive_s=runner.unresponsive_s,
                 recycle_calls=runner.recycle_calls,
                 recycle_mb=runner.recycle_mb,
+                parses=settings.steps.validate == "parse",
                 env=runner.env,
             )
 

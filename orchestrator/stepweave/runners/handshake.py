@@ -31,6 +31,7 @@ def hello(launch: Launch) -> dict[str, Any]:
         "environment": "development" if launch.development else "production",
         "max_frame": launch.max_frame,
         "window": launch.window,
+        "validate": "parse" if launch.parses else "check",
         "capabilities": {"streaming": True},
     }
 

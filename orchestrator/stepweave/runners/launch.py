@@ -27,6 +27,7 @@ class Launch:
         "max_frame",
         "name",
         "on_spawn",
+        "parses",
         "root",
         "start_timeout_s",
         "step",
@@ -44,6 +45,7 @@ class Launch:
         max_frame: int = frame.MAX_FRAME,
         development: bool = True,
         start_timeout_s: float = 30.0,
+        parses: bool = False,
         on_spawn: Callable[[int], None] = lambda pid: None,
     ) -> None:
         self.name = name
@@ -54,6 +56,7 @@ class Launch:
         self.max_frame = max_frame
         self.development = development
         self.start_timeout_s = start_timeout_s
+        self.parses = parses
         self.on_spawn = on_spawn
         self.step = ""
 

@@ -27,4 +27,6 @@ class PoolOptions:
     unresponsive_s: float = 0.0
     recycle_calls: int = 0
     recycle_mb: float = 0.0
+    parses: bool = False
+    """Whether the input of steps whose config does not say it is parsed by their schemas."""
     env: Mapping[str, str] = field(default_factory=dict)

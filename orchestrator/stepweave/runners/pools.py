@@ -215,6 +215,7 @@ class Pools:
                 max_frame=self._max_frame,
                 development=self._development,
                 start_timeout_s=options.start_timeout_s,
+                parses=options.parses,
                 on_spawn=self._on_spawn,
             )
             pool = Pool(launch, self._services, options, self._notice)

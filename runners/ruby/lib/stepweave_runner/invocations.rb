@@ -85,7 +85,7 @@ module StepweaveRunner
 
       kind = params["kind"]
       input = read(kind, params["input"])
-      Parsing.apply(step.parsers, input) if kind == "api" && params["input"]["parse"] == true
+      input = step.parsing.apply(input, params["input"]) { |text| scope.log("warn", text) }
       value = step.run(kind, input, Context.new(scope, step, params))
       kind == "api" ? Response.encode(value, scope) : kept(scope, step, value)
     end

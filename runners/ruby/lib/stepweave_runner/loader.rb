@@ -96,6 +96,7 @@ module StepweaveRunner
 
     def describe(step)
       config, warnings = Schemas.convert(step.config)
+      warnings.push(*step.parsing.warning)
       {
         "config" => Values.encode_json(config), "exports" => step.exports, "warnings" => warnings,
         "watch" => watched(step.path)

@@ -10,7 +10,7 @@ module StepweaveRunner
     GUARDS = %w[canAccess can_access].freeze
     AUTHENTICATORS = %w[streamAuth stream_auth].freeze
 
-    attr_reader :handle, :revision, :path, :flows, :config, :parsers
+    attr_reader :handle, :revision, :path, :flows, :config, :parsing
 
     # `definitions` is the module that holds what the file defines.
     def initialize(handle, revision, path, definitions)
@@ -25,7 +25,7 @@ module StepweaveRunner
       @has_handler = !@handler.nil? || defines?(:handler)
       @flows = Array(value("flows")).map(&:to_s).freeze
       @taken = taken
-      @parsers = Parsing.parsers(@given)
+      @parsing = Parsing.new(@given)
       @config = @given.reject { |key, _| ["middleware", *GUARDS, *AUTHENTICATORS].include?(key.to_s) }
     end
 
