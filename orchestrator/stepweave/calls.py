@@ -120,6 +120,6 @@ class Call:
         if on_done is not None:
             # Whoever waits for a call refers to it: letting go of them here frees all of it now
             # instead of at the next collection, which would have every call to look at.
-            self.on_done = None
+            self.on_done = self.taker = None
             self.done = True
             on_done(outcome)
