@@ -75,6 +75,11 @@ class Running:
         """Publish from outside; returns when the event is durable."""
         return await self.it.publish(topic, payload.encode(data), **more)
 
+    async def cron(self, step: str) -> str:
+        """Run a cron step now; how it ended."""
+        _trace_id, ended = self.it.cron.run_now(step)
+        return (await ended).outcome.status
+
     async def dead(self) -> list[Any]:
         """The dead letters, newest first."""
         await self.it.store.apply(())

@@ -126,7 +126,7 @@ async def test_analytics_become_a_report(running: Running) -> None:
             "createdAt": at.isoformat(),
         }
         await running.it.store.apply((StateSet("orders", id, payload.encode(order), None, None),))
-    assert (await running.it.cron.run_now("GenerateAnalytics")).status == "ok"
+    assert await running.cron("GenerateAnalytics") == "ok"
     await running.settled()
 
     (weekly,) = (await running.state("analytics")).values()
@@ -157,9 +157,9 @@ async def test_analytics_become_a_report(running: Running) -> None:
 async def test_analytics_of_orders_with_a_time_zone_end_in_the_steps_own_error_branch(
     running: Running,
 ) -> None:
-    assert (await running.it.cron.run_now("GenerateAnalytics")).status == "ok"
+    assert await running.cron("GenerateAnalytics") == "ok"
     assert "No orders data available" in running.messages
     await running.http.post("/orders", json={"productId": "p-1", "quantity": 2})
-    assert (await running.it.cron.run_now("GenerateAnalytics")).status == "ok"
+    assert await running.cron("GenerateAnalytics") == "ok"
     (told,) = [message for message in running.messages if "Analytics generation failed" in message]
     assert "can't compare offset-naive and offset-aware datetimes" in told

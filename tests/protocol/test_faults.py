@@ -138,7 +138,7 @@ FAULTS = (
         (
             (
                 "scope.py",
-                "        if self.closed:\n            raise",
+                "        if self.closed or self.cancelled is not None:\n            raise",
                 "        if False:\n            raise",
             ),
         ),
