@@ -190,15 +190,19 @@ declare module '@motia/core' {
   /** The streams of this project by name, generated into `types.d.ts`. */
   export interface FlowContextStateStreams {}
 
-  export interface ApiRequest<TBody = unknown> {
+  type Texts = Record<string, string>
+  type Query = Record<string, string | string[]>
+
+  /** `TQuery` and `TParams` are what a `querySchema` and a `paramsSchema` make of the texts. */
+  export interface ApiRequest<TBody = unknown, TQuery = Query, TParams = Texts> {
     /** The decoded body; `{}` if there is none. */
     body: TBody
     /** The body's text as it came, for signatures. */
     readonly rawBody: string
     /** Names in lower case. */
     headers: Record<string, string | string[]>
-    pathParams: Record<string, string>
-    queryParams: Record<string, string | string[]>
+    pathParams: TParams
+    queryParams: TQuery
     method: string
     path: string
   }
@@ -211,8 +215,19 @@ declare module '@motia/core' {
 
   type Result<T> = unknown extends T ? ApiResponse : T
 
-  export type ApiRouteHandler<TBody = unknown, TResponse = unknown, TEmit = AnyEvent> = (
-    req: ApiRequest<TBody>,
+  /**
+   * @example
+   * // With `validate: 'parse'`: what the schema makes of a body.
+   * export const handler: ApiRouteHandler<z.output<typeof Pet>> = async ({ body }) => { … }
+   */
+  export type ApiRouteHandler<
+    TBody = unknown,
+    TResponse = unknown,
+    TEmit = AnyEvent,
+    TQuery = Query,
+    TParams = Texts,
+  > = (
+    req: ApiRequest<TBody, TQuery, TParams>,
     ctx: FlowContext<TEmit>,
   ) => Result<TResponse> | Promise<Result<TResponse>>
 

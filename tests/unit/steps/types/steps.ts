@@ -3,8 +3,10 @@ import { z } from 'zod'
 import type {
   ApiMiddleware,
   ApiRouteConfig,
+  ApiRouteHandler,
   CronConfig,
   EventConfig,
+  EventHandler,
   FlowContext,
   Handlers,
   NoopConfig,
@@ -128,3 +130,35 @@ export async function helper(ctx: FlowContext): Promise<number | null> {
 export default defineConfig({
   streamAuth: { authenticate: ({ headers }) => ({ user: headers['x-user'] }) },
 })
+
+const Pet = z.object({
+  name: z.string().trim(),
+  born: z.coerce.date(),
+  tags: z.array(z.string()).default([]),
+})
+const Page = z.object({ page: z.coerce.number().default(1) })
+
+export const parsing: ApiRouteConfig = {
+  type: 'api',
+  name: 'CreatePet',
+  method: 'POST',
+  path: '/pets',
+  validate: 'parse',
+  bodySchema: Pet,
+  querySchema: Page,
+}
+
+export const parsed: ApiRouteHandler<
+  z.output<typeof Pet>,
+  unknown,
+  never,
+  z.output<typeof Page>
+> = async ({ body, queryParams }) => ({
+  status: 201,
+  body: { year: body.born.getFullYear(), tags: body.tags.length, next: queryParams.page + 1 },
+})
+
+export const parsedEvent: EventHandler<z.output<typeof Pet>> = async ({ born }) => born.getTime()
+
+// @ts-expect-error there is no such way to validate
+export const unknownWay: EventConfig = { type: 'event', name: 'On', subscribes: [], validate: 'no' }
