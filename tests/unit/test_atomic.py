@@ -435,3 +435,16 @@ async def test_a_batch_is_settled_and_written_together(start: Start) -> None:
     assert sorted(runs[0]) == list(range(5))
     assert world.read("g", "count") == 6
     assert await world.rig.store.pending() == []
+
+
+async def test_a_wrong_list_of_failed_ones_undoes_what_the_batch_wrote(start: Start) -> None:
+    world = start(atomic("A", batch=Batch(2)))
+
+    async def body(ctx: Handler) -> Outcome:
+        await ctx.add("g", "count")
+        return Outcome("ok", encode({"failed": [9]} if ctx.attempt == 1 else None))
+
+    world.handler("A", body)
+    await world.rig.publish(data=1)
+    await world.rig.settled()
+    assert world.read("g", "count") == 1

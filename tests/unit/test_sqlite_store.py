@@ -522,3 +522,13 @@ async def test_values_are_compared_as_data(
     else:
         with pytest.raises(Conflict):
             await store.apply((StateSet("g", "k", ONE, expect=(encode(expected),)),))
+
+
+async def test_a_value_that_cannot_be_stored_is_told_to_nobody_else(store: SqliteStore) -> None:
+    told: list[Any] = []
+    for id, name in enumerate(("one", "\ud800", "two")):
+        store.submit((event(id, name),), lambda error, _: told.append(error))
+        store.submit((StateSet("g", name, ONE),), lambda error, _: told.append(error))
+    await store.apply(())
+    refused = [isinstance(error, StoreFailed) for error in told]
+    assert refused == [False, False, True, True, False, False]

@@ -60,9 +60,10 @@ class Invoker:
         """Start a run; `done(call, outcome)` is called exactly once, perhaps before this returns.
 
         The time limit is the step's own unless `timeout_s` is given. What an atomic step wrote
-        is committed together with the operations of `closing` when it succeeds; others do not
-        ask for them. Spans of `also` belong to the same run in other traces. Spans are recorded
-        after `done`, which may still add to them.
+        is committed together with the operations of `closing` when it succeeds; if that raises a
+        StepweaveError, the run has failed with it. Steps that are not atomic do not ask for them.
+        Spans of `also` belong to the same run in other traces. Spans are recorded after `done`,
+        which may still add to them.
         """
         limit = step.infrastructure.handler.timeout_s if timeout_s is None else timeout_s
         transaction = Transaction(self._store, self._locks) if step.atomic else None
@@ -71,7 +72,12 @@ class Invoker:
             if transaction is None:
                 finish(outcome)
             elif outcome.status == "ok":
-                operations = closing(outcome) if closing is not None else ()
+                try:
+                    operations = closing(outcome) if closing is not None else ()
+                except StepweaveError as error:
+                    transaction.discard()
+                    finish(Outcome("error", None, error.to_wire()))
+                    return
                 transaction.commit(operations, lambda error: finish(_committed(outcome, error)))
             else:
                 transaction.discard()

@@ -52,23 +52,23 @@ class Locks:
             self._waiting[holder.waits_for] = kept
             holder.waits_for = None
         held, holder.held = holder.held, set()
-        for key in held:
-            del self._owners[key]
-        for key in held:
-            self._hand_over(key)
+        # All of them have their next owner before the first goes on: it may want another one.
+        for then in [then for key in held if (then := self._hand_over(key)) is not None]:
+            then()
 
-    def _hand_over(self, key: Key) -> None:
+    def _hand_over(self, key: Key) -> Callable[[], None] | None:
+        del self._owners[key]
         waiting = self._waiting.get(key)
         if not waiting:
             self._waiting.pop(key, None)
-            return
+            return None
         holder, then = waiting.popleft()
         if not waiting:
             del self._waiting[key]
         holder.waits_for = None
         self._owners[key] = holder
         holder.held.add(key)
-        then()
+        return then
 
     def _leads_back(self, owner: Holder, holder: Holder) -> bool:
         while owner.waits_for is not None:

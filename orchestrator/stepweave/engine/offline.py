@@ -20,7 +20,7 @@ class Offline:
 
     def __init__(self, store: Store) -> None:
         self._store = store
-        self._ids = ids.EventIds()
+        self._ids = ids.EventIds(after=store.newest())
 
     def redrive(self, dead: int, done: Done, data: tuple[Payload | None] | None = None) -> None:
         """See Bus.redrive."""

@@ -114,7 +114,7 @@ class Runs:
             subscription.free()
 
         def closing(outcome: Outcome) -> Sequence[Operation]:
-            named = _failed(outcome, len(deliveries))
+            named = batches.failed(outcome.result, len(deliveries))
             return [_closing(d) for position, d in enumerate(deliveries) if position not in named]
 
         input: dict[str, Any] = {
@@ -372,13 +372,6 @@ def _closing(delivery: Delivery) -> Settle:
     the store can tell from now on which delivery of the event is the last."""
     delivery.event.pending = UNKNOWN
     return Settle(delivery.event.id, delivery.subscription, None)
-
-
-def _failed(outcome: Outcome, count: int) -> set[int]:
-    try:
-        return batches.failed(outcome.result, count)
-    except InvalidInput:
-        return set(range(count))
 
 
 def _error_bytes(delivery: Delivery, outcome: Outcome) -> bytes:

@@ -58,12 +58,13 @@ class Writer:
         """Commit units, in order; each one's results or error are in it."""
         try:
             self._transaction(units)
-        except (sqlite3.Error, OverflowError):
+        except Exception:
+            # Of any kind, as a value that cannot be bound: it is told to whom it belongs.
             for unit in units:
                 if unit.error is None:
                     try:
                         self._transaction([unit])
-                    except (sqlite3.Error, OverflowError) as error:
+                    except Exception as error:
                         unit.error = _failed(error)
         self.committed = units[-1].sequence
         for unit in units:
