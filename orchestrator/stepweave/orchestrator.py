@@ -47,7 +47,7 @@ from stepweave.payload import Payload
 from stepweave.project import Project
 from stepweave.records import Records
 from stepweave.reload import Reloader
-from stepweave.runners import manifest
+from stepweave.runners import manifest, middleware
 from stepweave.runners.context import Context
 from stepweave.runners.leftovers import Leftovers
 from stepweave.runners.options import PoolOptions
@@ -79,6 +79,7 @@ class Orchestrator:
         self.key = secrets.token_urlsafe(24)
         """Opens the internal API to this machine's commands, for as long as this runs."""
         self.ready = False
+        self._uncovered: str | None = None
         self.records = Records(hub)
         self.on_reload: Callable[[Registry], None] = lambda registry: None
         self._tasks: set[asyncio.Task[Any]] = set()
@@ -275,6 +276,10 @@ class Orchestrator:
                 found = manifest.load(self.project.root / runner.path)
                 manifests = [each for each in manifests if each.name != name] + [found]
 
+        self._middleware = middleware.assign(
+            settings.steps.middleware, self.project.root, manifests
+        )
+
         def options(name: str) -> PoolOptions:
             runner = settings.runner(name)
             return PoolOptions(
@@ -290,6 +295,7 @@ class Orchestrator:
                 recycle_calls=runner.recycle_calls,
                 recycle_mb=runner.recycle_mb,
                 parses=settings.steps.validate == "parse",
+                middleware=self._middleware.get(name, ()),
                 env=runner.env,
             )
 
@@ -361,6 +367,11 @@ class Orchestrator:
         self.registry = Registry.build(ordered, found.problems)
         self.app.routes = self.registry.table
         self.bus.subscribe(self.registry.of_kind(Kind.EVENT))
+        languages = [step.language for step in self.registry.of_kind(Kind.API)]
+        warning = middleware.uncovered(self._middleware, languages, self.pools.manifests.values())
+        if warning is not None and warning != self._uncovered:
+            self.records.notice("warn", warning)
+        self._uncovered = warning
 
     async def _watch(self) -> None:
         async for paths in self._files:

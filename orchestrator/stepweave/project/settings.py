@@ -94,11 +94,13 @@ class Cors:
 class Steps:
     """`[steps]`: where steps are, and how strictly they are held to their configs.
 
-    `roots` may be missing, `extra` folders must exist; both are relative to the project.
+    `roots` may be missing, `extra` folders must exist; both are relative to the project, and so
+    are the files of `middleware`, which run around all API steps of their runner.
     """
 
     roots: tuple[str, ...] = _setting(("steps", "src"), values.texts)
     extra: tuple[str, ...] = _setting((), values.texts)
+    middleware: tuple[str, ...] = _setting((), values.texts)
     emits: Literal["warn", "strict"] = _setting("warn", values.choice("warn", "strict"))
     input: Literal["warn", "strict"] = _setting("warn", values.choice("warn", "strict"))
     validate: Literal["check", "parse"] = _setting("check", values.choice("check", "parse"))

@@ -24,7 +24,7 @@ class Terms(NamedTuple):
 
 def hello(launch: Launch) -> dict[str, Any]:
     """The params of `initialize`."""
-    return {
+    params: dict[str, Any] = {
         "protocol": list(messages.VERSIONS),
         "orchestrator": {"name": "stepweave", "version": stepweave.__version__},
         "root": str(launch.root),
@@ -34,6 +34,9 @@ def hello(launch: Launch) -> dict[str, Any]:
         "validate": "parse" if launch.parses else "check",
         "capabilities": {"streaming": True},
     }
+    if launch.middleware:
+        params["middleware"] = list(launch.middleware)
+    return params
 
 
 def accept(launch: Launch, answer: Any) -> Terms:
@@ -47,6 +50,11 @@ def accept(launch: Launch, answer: Any) -> Terms:
             f"this Stepweave {oldest} to {newest}; update the older one"
         )
     capabilities = answer.get("capabilities") or {}
+    if launch.middleware and not capabilities.get("middleware"):
+        raise RunnerUnavailable(
+            f"the {launch.title} knows no middleware of the project, and its API steps must not "
+            "run without; remove its files from [steps] middleware or update the runner"
+        )
     window = min(int(answer.get("window") or 1), launch.window)
     return Terms(
         info=answer.get("runner") or {},

@@ -25,6 +25,7 @@ class Launch:
         "development",
         "env",
         "max_frame",
+        "middleware",
         "name",
         "on_spawn",
         "parses",
@@ -46,6 +47,7 @@ class Launch:
         development: bool = True,
         start_timeout_s: float = 30.0,
         parses: bool = False,
+        middleware: tuple[str, ...] = (),
         on_spawn: Callable[[int], None] = lambda pid: None,
     ) -> None:
         self.name = name
@@ -58,6 +60,7 @@ class Launch:
         self.start_timeout_s = start_timeout_s
         self.parses = parses
         self.on_spawn = on_spawn
+        self.middleware = middleware
         self.step = ""
 
     @property

@@ -29,4 +29,6 @@ class PoolOptions:
     recycle_mb: float = 0.0
     parses: bool = False
     """Whether the input of steps whose config does not say it is parsed by their schemas."""
+    middleware: tuple[str, ...] = ()
+    """Absolute paths of the files that run around the API steps, outermost first."""
     env: Mapping[str, str] = field(default_factory=dict)

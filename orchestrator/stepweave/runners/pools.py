@@ -216,6 +216,7 @@ class Pools:
                 development=self._development,
                 start_timeout_s=options.start_timeout_s,
                 parses=options.parses,
+                middleware=options.middleware,
                 on_spawn=self._on_spawn,
             )
             pool = Pool(launch, self._services, options, self._notice)

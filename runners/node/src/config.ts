@@ -1,5 +1,6 @@
 // What a step file says of itself: its config, its handler, and what stands beside them.
 import { invalidPayload, messageOf } from './errors'
+import { LoadError } from './load-error'
 import { parserOf } from './parsing'
 import { Payload } from './payload'
 import { type Coerced, isSchema, type Nearby, toJsonSchema } from './schemas'
@@ -48,6 +49,24 @@ export async function partsOf(exports: unknown): Promise<StepParts> {
     canAccess: functionOf(field(config, 'canAccess') ?? first(places, 'canAccess')),
     streamAuth: functionOf(streamAuth) ?? functionOf(field(streamAuth, 'authenticate')),
   }
+}
+
+/**
+ * The middleware of a file that the project's settings name: exported as `middleware` or by
+ * default, a function or a list of them. Throws LoadError when there is none.
+ */
+export function middlewareOf(exports: unknown, file: string): AnyFunction[] {
+  const byDefault = field(exports, 'default')
+  const given =
+    first([exports, byDefault], 'middleware') ?? byDefault ?? (exports as AnyFunction | undefined)
+  const list = Array.isArray(given) ? given.map(functionOf) : [functionOf(given)]
+  const functions = list.filter(isThere)
+  if (functions.length > 0 && functions.length === list.length) return functions
+  throw new LoadError(
+    'a middleware file exports a function, or a list of them: ' +
+      'export const middleware = async (req, ctx, next) => next()',
+    { type: 'MissingMiddleware', file, line: 1 },
+  )
 }
 
 /** The names of `load`'s `exports`. */

@@ -53,6 +53,7 @@ withChild('says who it is', {}, async ({ handshake }) => {
     console: true,
     authorize: true,
     streaming: true,
+    middleware: true,
   }
   assert.deepEqual(handshake['capabilities'], capabilities)
 })

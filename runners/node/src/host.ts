@@ -131,8 +131,9 @@ export class Host implements Service {
     this.parts.connection.peerMaxFrame = whole(params, 'initialize', 'max_frame')
     this.parts.stacks.root = this.root
     const { environment, validate } = params
+    const middleware = Array.isArray(params['middleware']) ? params['middleware'].map(String) : []
     if (typeof environment === 'string') process.env['NODE_ENV'] ??= environment
-    this.open(validate === 'parse')
+    this.open(validate === 'parse', middleware)
     return {
       protocol: PROTOCOL,
       runner: {
@@ -152,12 +153,13 @@ export class Host implements Service {
         console: true,
         authorize: true,
         streaming: true,
+        middleware: true,
       },
     }
   }
 
   /** Everything that loads and runs user code. */
-  private open(parses: boolean): void {
+  private open(parses: boolean, middleware: string[]): void {
     const { logs } = this.parts
     this.config = readTsConfig(this.root)
     const native = new NativeModules()
@@ -168,7 +170,7 @@ export class Host implements Service {
       native,
       virtual: virtualModule(logs),
     })
-    this.steps = new Steps(loader, (file) => (name) => native.require(name, file), parses)
+    this.steps = new Steps(loader, (file) => (name) => native.require(name, file), parses, middleware)
     capture(logs)
     // After the answer to initialize, which must come first.
     setImmediate((problems: string[]) => {

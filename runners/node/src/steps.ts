@@ -1,5 +1,5 @@
 // The steps that are loaded: revisions by handle.
-import { configPayload, exportNames, type StepParts, partsOf } from './config'
+import { configPayload, exportNames, middlewareOf, type StepParts, partsOf } from './config'
 import { StepweaveError } from './errors'
 import type { Loader } from './loader'
 import { isParsed, type Parser, parsersOf, parsesNothing } from './parsing'
@@ -32,12 +32,22 @@ export class Steps {
   private readonly loader: Loader
   private readonly nearby: (file: string) => Nearby
   private readonly parses: boolean
+  private readonly middleware: string[]
 
-  /** `parses` is whether configs that say nothing of it have their input parsed. */
-  constructor(loader: Loader, nearby: (file: string) => Nearby, parses: boolean) {
+  /**
+   * `parses` is whether configs that say nothing of it have their input parsed, `middleware` the
+   * files of functions around all API steps.
+   */
+  constructor(
+    loader: Loader,
+    nearby: (file: string) => Nearby,
+    parses: boolean,
+    middleware: string[],
+  ) {
     this.loader = loader
     this.nearby = nearby
     this.parses = parses
+    this.middleware = middleware
   }
 
   /** Loads a file as a revision of a handle; gives the result of `load`. Throws as the file does. */
@@ -57,7 +67,8 @@ export class Steps {
     }
     const { flows, type } = parts.config
     // Middleware stands between a request or event and its handler; a cron handler gets neither.
-    const middleware = type === 'cron' ? [] : (parts.middleware as Middleware[])
+    const own = type === 'cron' ? [] : (parts.middleware as Middleware[])
+    const middleware = type === 'api' ? [...(await this.around(path)), ...own] : own
     entry.revisions.set(revision, {
       handle,
       revision,
@@ -74,6 +85,17 @@ export class Steps {
       warnings,
       watch: this.loader.watched(path),
     }
+  }
+
+  /** The project's middleware. An edit of its files is one of every step that it stands around. */
+  private async around(path: string): Promise<Middleware[]> {
+    for (const file of this.middleware) this.loader.graph.add(path, file)
+    const found: Middleware[] = []
+    for (const file of this.middleware) {
+      const module = await this.loader.load(file)
+      found.push(...(middlewareOf(module.exports, file) as Middleware[]))
+    }
+    return found
   }
 
   /** Forgets one revision, or all. */

@@ -11,6 +11,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
 from stepweave_runner import console
+from stepweave_runner.request import revised
 from stepweave_runner.threads import Threads, Worker
 
 __all__ = ["Handler", "bind", "chain", "in_thread", "is_async"]
@@ -97,7 +98,7 @@ def _layer(
         below: list[concurrent.futures.Future[Any]] = []
 
         def call_next(replaced: Any = None) -> Any:
-            work = rest(given if replaced is None else replaced, context)
+            work = rest(given if replaced is None else revised(given, replaced), context)
             if asyncio._get_running_loop() is loop:
                 return work
             waiting = asyncio.run_coroutine_threadsafe(_await(work), loop)

@@ -106,7 +106,12 @@ class Host:
         self._peer.max_frame = params.get("max_frame") or frames.MAX_FRAME
         self._peer.window = params.get("window") or 1
         self._peer.streaming = bool((params.get("capabilities") or {}).get("streaming"))
-        self._loader = Loader(root, self._threads, parses=params.get("validate") == "parse")
+        self._loader = Loader(
+            root,
+            self._threads,
+            parses=params.get("validate") == "parse",
+            middleware=params.get("middleware") or (),
+        )
         self._loader.modules.install()
         self._invocations = Invocations(
             self._loop, self._peer, self._threads, self._loader.modules.is_project_file
@@ -133,6 +138,7 @@ class Host:
                     "console": True,
                     "authorize": True,
                     "streaming": True,
+                    "middleware": True,
                 },
             },
         )

@@ -5,12 +5,13 @@ from __future__ import annotations
 import inspect
 import os
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from stepweave_runner import errors, schemas, values
 from stepweave_runner.errors import LoadFailed, StepweaveError
 from stepweave_runner.handlers import Handler, bind, chain
+from stepweave_runner.middleware import Middleware
 from stepweave_runner.modules import Modules
 from stepweave_runner.parsing import Parsing, is_parsed
 from stepweave_runner.threads import Threads
@@ -41,9 +42,18 @@ class Step:
 class Loader:
     """Older revisions of a handle stay until they are unloaded; what runs keeps its code."""
 
-    def __init__(self, root: str, threads: Threads, *, parses: bool = False) -> None:
-        """`parses` is whether configs that say nothing of it have their input parsed."""
+    def __init__(
+        self,
+        root: str,
+        threads: Threads,
+        *,
+        parses: bool = False,
+        middleware: Sequence[str] = (),
+    ) -> None:
+        """`parses` is whether configs that say nothing of it have their input parsed,
+        `middleware` the files of functions around all API steps."""
         self.modules = Modules(root)
+        self.middleware = Middleware(middleware, self.modules)
         self._parses = parses
         self._threads = threads
         self._steps: dict[str, dict[int, Step]] = {}
@@ -63,7 +73,8 @@ class Loader:
         step.parsing = Parsing(given)
         if step.parsing.warning is not None:
             warnings.append(step.parsing.warning)
-        self._bind(step, config.get("type"), functions, module)
+        around = self.middleware.around(path) if config.get("type") == "api" else []
+        self._bind(step, config.get("type"), functions, module, around)
         flows = config.get("flows")
         step.flows = [str(flow) for flow in flows] if isinstance(flows, list) else []
         answer = {
@@ -87,6 +98,7 @@ class Loader:
     def changed(self, paths: list[str]) -> dict[str, Any]:
         """Forget the modules that reach the files, and tell which steps do."""
         stale, restart = self.modules.forget(paths)
+        self.middleware.forget(stale)
         return {
             "steps": [handle for handle, path in self._paths.items() if path in stale],
             "restart": restart,
@@ -120,7 +132,14 @@ class Loader:
             described["message"] += f"; install what has it: {sys.executable} -m pip install {top}"
         return described
 
-    def _bind(self, step: Step, kind: Any, functions: Mapping[str, Any], module: Any) -> None:
+    def _bind(
+        self,
+        step: Step,
+        kind: Any,
+        functions: Mapping[str, Any],
+        module: Any,
+        around: Sequence[Callable[..., Any]],
+    ) -> None:
         handler = getattr(module, "handler", None)
         if handler is not None:
             if not callable(handler):
@@ -139,8 +158,10 @@ class Loader:
         if callable(middleware):
             middleware = [middleware]
         if middleware and step.handler is not None:
-            step.handler = chain(list(middleware), step.handler, self._threads)
             step.exports.append("middleware")
+        middleware = [*around, *middleware]
+        if middleware and step.handler is not None:
+            step.handler = chain(middleware, step.handler, self._threads)
 
     def _place(
         self, error: BaseException, frames: list[dict[str, Any]], path: str

@@ -117,6 +117,10 @@ class Modules:
         package = self._files.get(name.rpartition(".")[0])
         self._imports[path] = {package} if package else set()
 
+    def add_import(self, importer: str, imported: str) -> None:
+        """Note that a file depends on another one that it does not import itself."""
+        self._imports.setdefault(importer, set()).add(imported)
+
     def reached_from(self, path: str) -> set[str]:
         """The project files that a file imports, directly or not, and the file."""
         return _closure([path], self._imports)

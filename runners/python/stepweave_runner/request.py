@@ -8,7 +8,7 @@ from typing import Any
 from stepweave_runner import values
 from stepweave_runner.files import Files
 
-__all__ = ["INPUTS", "Request"]
+__all__ = ["INPUTS", "Request", "revised"]
 
 _SPELLINGS = {"path_params": "pathParams", "query_params": "queryParams", "raw_body": "rawBody"}
 
@@ -82,6 +82,16 @@ class Request(dict[str, Any]):
             super().__setattr__(name, value)
         else:
             self[_SPELLINGS.get(name, name)] = value
+
+
+def revised(request: Any, changed: Any) -> Any:
+    """What middleware hands on in place of a request: a plain dict gets a request's attributes."""
+    if not isinstance(request, Request) or type(changed) is not dict:
+        return changed
+    result = Request(request._given)
+    result.clear()
+    result.update(changed)
+    return result
 
 
 def _event(given: Mapping[str, Any]) -> Any:

@@ -32,7 +32,17 @@ def test_the_handshake_names_version_language_and_capabilities(start: Start) -> 
     assert hello["extensions"] == [".py"]
     assert hello["max_frame"] == frames.MAX_FRAME and hello["window"] > 1
     assert hello["capabilities"] == dict.fromkeys(
-        ("concurrent", "cancel", "reload", "parse", "console", "authorize", "streaming"), True
+        (
+            "concurrent",
+            "cancel",
+            "reload",
+            "parse",
+            "console",
+            "authorize",
+            "streaming",
+            "middleware",
+        ),
+        True,
     )
 
 

@@ -8,7 +8,7 @@ class HandshakeTest < Minitest::Test
       runner = child.info["runner"]
       assert_equal ["ruby", "ruby", RUBY_VERSION], runner.values_at("name", "language", "language_version")
       assert_equal [1, [".rb"], 1 << 24], child.info.values_at("protocol", "extensions", "max_frame")
-      assert_equal %w[authorize cancel concurrent console parse reload streaming], child.info["capabilities"].keys.sort
+      assert_equal %w[authorize cancel concurrent console middleware parse reload streaming], child.info["capabilities"].keys.sort
       assert_equal StepweaveRunner::Msgpack::NAME, runner["msgpack"]
     end
   end

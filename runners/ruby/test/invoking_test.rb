@@ -22,7 +22,7 @@ class InvokingTest < Minitest::Test
       assert_equal [201, {"x-a" => "1", "set-cookie" => ["a=1", "b=2"]}], answer.values_at("status", "headers")
       assert_equal [
         "POST", "/a/7", "7", %w[x y], "seen", "seen", 1, '{"n":1}', '{"n":1}', true,
-        %w[body rawBody headers pathParams queryParams method path]
+        %w[body rawBody headers pathParams queryParams method path url ip cookies files]
       ], child.decode(answer["body"])
       empty = child.decode(child.answer(child.api("a"))["body"])
       assert_equal [nil, "", ""], empty[6..8]

@@ -21,7 +21,7 @@ module StepweaveRunner
     # Requests that the orchestrator may have open. Handlers that wait cost a thread each.
     WINDOW = 256
 
-    CAPABILITIES = %w[concurrent cancel reload console authorize parse streaming].freeze
+    CAPABILITIES = %w[concurrent cancel reload console authorize parse streaming middleware].freeze
 
     INITIALIZE = {"protocol" => Array, "root" => String, "max_frame" => Integer, "window" => Integer}.freeze
     INVOKE = {"step" => String, "revision" => Integer, "kind" => String, "input" => Hash}.freeze
@@ -141,7 +141,7 @@ module StepweaveRunner
       @peer.window = params["window"]
       @peer.streaming = !!params["capabilities"]&.fetch("streaming", false)
       @failure = Failure.new(params["root"])
-      @loader = Loader.new(params["root"], @failure)
+      @loader = Loader.new(params["root"], @failure, params["middleware"] || [])
       @invocations = Invocations.new(@peer, @logs, @failure, method(:leave))
       introduction
     end

@@ -62,6 +62,9 @@ module StepweaveRunner
       note(importer, File.expand_path(file)) if importer && File.file?(file)
     end
 
+    # Notes that a file depends on another one that it does not require itself.
+    def add(importer, imported) = note(importer, imported)
+
     # Forgets what a file required, because it is about to be run again.
     def forget(file) = @imported.delete(real(file))
 

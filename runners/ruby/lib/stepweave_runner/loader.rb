@@ -4,6 +4,7 @@ require_relative "evaluate"
 require_relative "failure"
 require_relative "gems"
 require_relative "imports"
+require_relative "middleware"
 require_relative "schemas"
 require_relative "step"
 require_relative "values"
@@ -16,11 +17,12 @@ module StepweaveRunner
   # 2. What they require is shared, and stays: a changed helper needs a new process.
   # 3. Older revisions stay until they are unloaded.
   class Loader
-    # `failure` knows the project's folder.
-    def initialize(root, failure)
+    # `failure` knows the project's folder, `middleware` are the files of functions around all API steps.
+    def initialize(root, failure, middleware = [])
       @failure = failure
       @imports = Imports.new(failure)
       @imports.install
+      @middleware = Middleware.new(middleware, @imports, method(:run))
       @steps = Hash.new { |hash, handle| hash[handle] = {} }
       @paths = {}
       @turn = Mutex.new
@@ -35,6 +37,7 @@ module StepweaveRunner
         raise LoadFailed.new(Gems.problem, Gems.gemfile) if Gems.problem
 
         step = Step.new(handle, revision, path, run(path))
+        step.surround(@middleware.around(path)) if step.api?
         answer = describe(step)
         @steps[handle][revision] = step
         answer
@@ -59,6 +62,7 @@ module StepweaveRunner
       return {"steps" => @paths.keys, "restart" => true} if paths.any? { |path| Gems.decides?(path) }
 
       files = paths.map { |path| @imports.real(path) }
+      @turn.synchronize { @middleware.forget(files) }
       # A copy, since a load may add to it meanwhile.
       reached = @paths.to_a.select { |_, path| @imports.reached_from(path).intersect?(files) }
       {"steps" => reached.map(&:first), "restart" => files.any? { |file| $LOADED_FEATURES.include?(file) }}

@@ -2,6 +2,7 @@
 
 require_relative "call"
 require_relative "errors"
+require_relative "world"
 require_relative "parsing"
 
 module StepweaveRunner
@@ -18,9 +19,9 @@ module StepweaveRunner
       @revision = revision
       @path = path
       @definitions = definitions
-      @world = world(definitions)
+      @world = World.of(definitions, path)
       @given = read_config
-      @middleware = Array(value("middleware")).map { |function| callable(function) }
+      @middleware = @layers = Array(value("middleware")).map { |function| callable(function) }
       @handler = constant(:HANDLER)
       @has_handler = !@handler.nil? || defines?(:handler)
       @flows = Array(value("flows")).map(&:to_s).freeze
@@ -41,12 +42,20 @@ module StepweaveRunner
 
     def handler? = @has_handler
 
+    # Whether it answers requests.
+    def api? = value("type").to_s == "api"
+
+    # Puts functions around those of the step itself.
+    def surround(functions)
+      @layers = functions + @middleware
+    end
+
     # Runs the handler, in the middle of its middleware. A cron handler with one parameter takes the
     # context, any other the input.
     def run(kind, input, context)
-      return call(kind, input, context) if @middleware.empty?
+      return call(kind, input, context) if @layers.empty?
 
-      through(@middleware, 0, input, context) { |request| call(kind, request, context) }
+      through(@layers, 0, input, context) { |request| call(kind, request, context) }
     end
 
     # Asks the author's function whether a client may subscribe (canAccess), or who it is (streamAuth).
@@ -60,20 +69,6 @@ module StepweaveRunner
     end
 
     private
-
-    # An object with the file's methods, those defined on self included. Its class stays the same for
-    # all runs, so that Ruby can cache.
-    def world(definitions)
-      name = @path
-      Class.new do
-        include definitions
-
-        definitions.singleton_methods(false).each do |method|
-          define_method(method) { |*given, **options, &block| definitions.send(method, *given, **options, &block) }
-        end
-        define_method(:inspect) { name }
-      end.new
-    end
 
     def read_config
       given = constant(:CONFIG)
@@ -145,10 +140,8 @@ module StepweaveRunner
 
     def value(name) = @given.fetch(name) { @given[name.to_sym] }
 
-    def defines?(name) = @definitions.method_defined?(name) || @definitions.private_method_defined?(name)
+    def defines?(name) = World.defines?(@definitions, name)
 
-    def constant(name)
-      @definitions.const_get(name, false) if @definitions.const_defined?(name, false)
-    end
+    def constant(name) = World.constant(@definitions, name)
   end
 end
