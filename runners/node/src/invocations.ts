@@ -128,10 +128,9 @@ export class Invocations {
 
   private fail(scope: Scope, error: unknown): void {
     if (scope.closed) return
-    const fields =
-      error instanceof InvalidInput
-        ? error.fields()
-        : this.stacks.fields('handler_failed', error)
+    const fields = InvalidInput.is(error)
+      ? error.fields()
+      : this.stacks.fields('handler_failed', error)
     this.finish(scope, () => this.peer.fail(scope.id, fields))
   }
 

@@ -98,16 +98,21 @@ export function parsing(parsers: Parser[], handler: Handler, call: ParsedCall): 
 /** The input is not what the config's own schemas allow. */
 export class InvalidInput extends Error {
   override name = 'InvalidInput'
-  private readonly issues: Issue[]
+  readonly #issues: Issue[]
 
   constructor(issues: Issue[]) {
     super('the input does not fit its schemas')
-    this.issues = issues
+    this.#issues = issues
+  }
+
+  /** Whether something that was thrown is one; asks nothing of objects that fight back. */
+  static is(thrown: unknown): thrown is InvalidInput {
+    return typeof thrown === 'object' && thrown !== null && #issues in thrown
   }
 
   /** The error map of the answer. */
   fields(): ErrorFields {
-    return { code: 'invalid_input', message: this.message, data: { issues: this.issues } }
+    return { code: 'invalid_input', message: this.message, data: { issues: this.#issues } }
   }
 }
 
