@@ -442,6 +442,7 @@ async def test_an_event_without_a_subscriber_leaves_its_key_alone(start: Start) 
     rig = start()
     event = await rig.publish(event_key="k")
     assert await rig.publish(event_key="k") == event
+    assert rig.bus._dispatcher._bodies.size == 0
     assert rig.store.events([ids.read(event)]) == []
 
 

@@ -183,7 +183,7 @@ class Bus:
         op = PutEvent(id, topic, data, trace, source, now, group, event_key, rows, window, priority)
 
         def accepted(twin: int | None) -> None:
-            if twin is None:
+            if twin is None and deliveries:
                 self._dispatcher.accept(event, deliveries)
 
         def committed(error: StepweaveError | None, results: Any) -> None:

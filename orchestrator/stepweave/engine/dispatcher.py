@@ -154,12 +154,12 @@ class Dispatcher:
         self._cancelled.begin(event, running)
 
         def committed(error: StepweaveError | None, results: Any) -> None:
-            self._answered(event, () if error is not None else results[0])
-            if error is not None:
-                done(error, None)
-                return
-            self._take_away(event, results[0])
-            done(None, len(results[0]))
+            # One that is over was there because the store had refused to note its end.
+            names = () if error is not None else results[0]
+            gone = [name for name in names if (event, name) not in self._runs.unrecorded]
+            self._answered(event, gone)
+            self._take_away(event, gone)
+            done(error, None if error is not None else len(gone))
 
         self._store.submit((Cancel(event, running, step),), committed)
 
