@@ -6,6 +6,20 @@ require_relative "support/fake_scope"
 class LoadingTest < Minitest::Test
   CONFIG = %(def config = {type: "event", name: "A", subscribes: ["t"]}\n)
 
+  def test_asking_for_parsing_with_plain_schemas_alone_is_a_warning
+    config = '{type: "event", name: "A", subscribes: ["a"], input: SCHEMA, validate: "parse"}'
+    plain = "SCHEMA = {id: 'string'}\n"
+    object = "SCHEMA = Class.new { def json_schema = {}; def call(value) = value }.new\n"
+    {plain => 1, object => 0}.each do |schema, warnings|
+      source = "#{schema}def config = #{config}\ndef handler(input) = input\n"
+      Child.with({"a.step.rb" => source}) do |child|
+        given = child.load("a.step.rb")["warnings"]
+        assert_equal warnings, given.size
+        given.each { |warning| assert_includes warning, "no effect" }
+      end
+    end
+  end
+
   def test_a_config_is_a_method_a_constant_or_something_to_call
     forms = {
       "method" => %(def config\n  {type: "event", name: "A"}\nend),
