@@ -205,9 +205,40 @@ declare module '@motia/core' {
     queryParams: TQuery
     method: string
     path: string
+    /** The target as it was sent: path and query. */
+    url: string
+    /** The client's address; with `trusted_proxies` the one that a proxy tells. */
+    ip: string | undefined
+    cookies: Texts
+    /** Of a form (`multipart/form-data`), in order; `files.avatar` is the first one of that field. */
+    files: UploadedFile[] & Record<string, UploadedFile>
   }
 
-  /** A string or bytes go out as they are, anything else as JSON. */
+  export interface UploadedFile {
+    /** The name of the form's field. */
+    readonly field: string
+    /** The file's name as the client calls it, without folders. */
+    readonly name: string
+    /** Its type as the client calls it. */
+    readonly type: string
+    /** In bytes. */
+    readonly size: number
+    /** Where it is on disk until the handler has ended; null for one in memory. */
+    readonly path: string | null
+    /** What is in it, read from the disk if it is there. */
+    readonly bytes: Uint8Array
+  }
+
+  /** Data that is not text is sent as JSON. */
+  export interface ServerSentEvent {
+    data?: unknown
+    event?: string
+    id?: string | number
+    /** Milliseconds after which a client that lost its connection comes back. */
+    retry?: number
+  }
+
+  /** A string or bytes go out as they are, a generator or stream in parts, anything else as JSON. */
   export type ApiResponse<TStatus extends number = number, TBody = unknown> = {
     status: TStatus
     headers?: Record<string, string | string[]>
@@ -249,7 +280,8 @@ declare module '@motia/core' {
   export type ApiMiddleware<TBody = unknown, TEmit = AnyEvent, TResponse = ApiResponse> = (
     req: ApiRequest<TBody>,
     ctx: FlowContext<TEmit>,
-    next: () => Promise<ApiResponse>,
+    /** Runs the rest, with another request if one is given. */
+    next: (req?: ApiRequest<any>) => Promise<ApiResponse>,
   ) => TResponse | Promise<TResponse>
 
   /** @deprecated Use `Handlers['Name']`. */
@@ -284,6 +316,15 @@ declare module '@motia/core' {
     deadline: Date | undefined
     /** Milliseconds until then, 0 when it has passed, Infinity without a deadline. */
     remainingMs(): number
+    /**
+     * The answer of an API step that is a stream of server-sent events.
+     *
+     * @example return sse(prices(signal))
+     */
+    sse(
+      events: AsyncIterable<ServerSentEvent | string> | Iterable<ServerSentEvent | string>,
+      headers?: Record<string, string | string[]>,
+    ): { status: number; headers: Record<string, string | string[]>; body: any }
     /**
      * Withdraws an event by the id that `emit` gave; how many deliveries will not run now. In an
      * atomic step that is not known before its end: null.
