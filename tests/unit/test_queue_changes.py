@@ -129,6 +129,20 @@ async def test_what_waits_is_put_in_order_when_order_counts_from_now_on(start: S
     assert [n for n in ended if not n % 2] == [0, 2, 4]
 
 
+async def test_what_runs_beside_its_group_when_order_begins_to_count_runs_once(
+    start: Start,
+) -> None:
+    rig = start(step("A"))
+    gate = Gate(rig)
+    for n in range(3):
+        await rig.publish(data=n, group="g")
+    await until(lambda: len(gate.open) == 3)
+    rig.bus.subscribe([fifo()])
+    await rig.publish(data=3, group="g")
+    assert await gate.drain(rig) == [0, 1, 2, 3]
+    assert rig.bus.waiting == 0
+
+
 # --- a step leaves and returns
 
 

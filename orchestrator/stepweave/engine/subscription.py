@@ -144,7 +144,8 @@ class Subscription:
     def _put_in_order(self) -> None:
         """Order counts from now on: of each group the oldest leads, those that run first."""
         for delivery in sorted(self.active, key=_rank):
-            self._leads(delivery)
+            if delivery.event.group is not None:
+                self._claim(delivery.event.group, delivery)
         waiting, self._ready.backlog = self._ready.clear()
         # Entries say nothing of their groups: as long as there are any, what comes goes behind.
         self._unsorted = len(self._ready.backlog) > 0
