@@ -99,11 +99,11 @@ async def test_a_client_that_hangs_up_is_gone(parts: tuple[bytes | None, ...]) -
     ],
 )
 def test_json_is_known_by_its_type_and_kept_as_it_came(kind: str) -> None:
-    assert body_payload(b' {"a": 1}', kind) == (("json", b' {"a": 1}'), {"a": 1})
+    assert body_payload(b' {"a": 1}', kind) == (("json", b' {"a": 1}'), {"a": 1}, None)
 
 
 def test_a_byte_order_mark_before_json_is_dropped() -> None:
-    assert body_payload(b"\xef\xbb\xbf[1]", "application/json") == (("json", b"[1]"), [1])
+    assert body_payload(b"\xef\xbb\xbf[1]", "application/json") == (("json", b"[1]"), [1], None)
 
 
 @pytest.mark.parametrize(
@@ -121,30 +121,30 @@ def test_json_nested_without_end_is_refused() -> None:
 
 
 def test_a_form_becomes_json_with_nested_fields() -> None:
-    given, value = body_payload(
-        b"name=Rex+%C3%BC&tags[]=a&tags[]=b&owner[email]=x", "application/x-www-form-urlencoded"
-    )
+    sent = b"name=Rex+%C3%BC&tags[]=a&tags[]=b&owner[email]=x"
+    given, value, raw = body_payload(sent, "application/x-www-form-urlencoded")
 
     assert value == {"name": "Rex ü", "tags": ["a", "b"], "owner": {"email": "x"}}
     assert payload.decode(given) == value
+    assert raw == sent
     with pytest.raises(InvalidInput, match="the form is not UTF-8"):
         body_payload(b"\xff", "application/x-www-form-urlencoded")
 
 
 def test_text_is_text_and_must_be_utf8() -> None:
-    assert body_payload("ü".encode(), "text/plain") == (("text", "ü".encode()), "ü")
+    assert body_payload("ü".encode(), "text/plain") == (("text", "ü".encode()), "ü", None)
     with pytest.raises(InvalidInput, match="the text is not UTF-8"):
         body_payload(b"\xff", "text/csv; header=present")
 
 
 @pytest.mark.parametrize("kind", [None, "", "image/png", "multipart/form-data; boundary=x", "json"])
 def test_anything_else_is_bytes(kind: str | None) -> None:
-    assert body_payload(b"{\xff", kind) == (("bytes", b"{\xff"), None)
+    assert body_payload(b"{\xff", kind) == (("bytes", b"{\xff"), None, None)
 
 
 @pytest.mark.parametrize("kind", [None, "application/json", "text/plain"])
 def test_no_body_is_no_payload_and_an_empty_object_to_a_schema(kind: str | None) -> None:
-    assert body_payload(b"", kind) == (None, {})
+    assert body_payload(b"", kind) == (None, {}, None)
 
 
 @given(
@@ -155,7 +155,7 @@ def test_no_body_is_no_payload_and_an_empty_object_to_a_schema(kind: str | None)
 )
 def test_any_bytes_are_a_payload_or_a_clear_refusal(body: bytes, kind: str | None) -> None:
     try:
-        found, value = body_payload(body, kind)
+        found, value, _ = body_payload(body, kind)
     except InvalidInput as error:
         assert str(error)
     else:
