@@ -281,6 +281,10 @@ class History:
         for lane in lanes._lanes.values() if lanes is not None else ():
             most = lanes.throttle.concurrency or 1 << 30
             assert lane.running + len(lane.coming) <= most
+            limit = lanes.throttle.limit
+            if limit is not None:
+                lanes._expire(lane)
+                assert len(lane.starts) + lane.begun + len(lane.coming) <= limit
         if not subscription.fifo:
             return
         (event,) = _events(call)
