@@ -200,3 +200,23 @@ async def test_a_limit_of_its_own_lets_a_stream_go_on_or_not(tmp_path: Path) -> 
 async def _put(running: Running, group: str, key: str) -> None:
     answer = await running.http.post(f"/open/{group}/{key}")
     assert answer.status_code == 204
+
+
+@each_language
+async def test_an_edit_leaves_an_answer_with_its_code(tmp_path: Path, language: str) -> None:
+    suffix = {"python": "py", "javascript": "js", "ruby": "rb"}[language]
+    names = [f"steps/parts.step.{suffix}", "steps/open.step.py"]
+    files = {name: FILES[name] for name in names}
+    async with start(tmp_path, files, mode="dev") as running, connect(running) as wire:
+        await begin(wire, f"/{language}/parts/gated?id=old")
+        assert await wire.chunk() == b"first"
+        step = tmp_path / names[0]
+        step.write_text(step.read_text().replace("second", "newer").replace("one ", "new "))
+
+        async def is_new() -> bool:
+            return (await running.http.get(f"/{language}/parts/plain")).text == "new two"
+
+        await running.until(is_new)
+        await _put(running, "open", "old")
+        assert await wire.chunk() == b"second"
+        assert await wire.chunk() == b""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import hashlib
+import random
 import zlib
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -304,3 +305,25 @@ async def test_cookies_url_and_address_are_there(running: Running, language: str
     assert seen["url"] == f"/{language}?x=%20&y"
     assert seen["ip"] == "127.0.0.1"
     assert (seen["body"], seen["files"], seen["raw"]) == ({}, [], "")
+
+
+@pytest.mark.parametrize("seed", range(200))
+async def test_a_garbled_form_is_read_or_refused(running: Running, seed: int) -> None:
+    chance = random.Random(seed)
+    body = bytearray(form(("t", None, b"text"), ("a", "a.txt", b"content" * 9), ("u", None, b"")))
+    for _ in range(chance.randint(1, 4)):
+        at = chance.randrange(len(body))
+        kind = chance.randrange(4)
+        if kind == 0:
+            body[at] = chance.randrange(256)
+        elif kind == 1:
+            del body[at : at + chance.randint(1, 20)]
+        elif kind == 2:
+            body[at:at] = chance.choice([b"\r\n", b"--x", b"--x--", b"\0", b'"', b"\xff"])
+        else:
+            body[at:at] = body[at : at + chance.randint(1, 40)]
+
+    answer = await ask(running, "POST", "/python", MULTIPART, body=bytes(body))
+
+    assert answer.status in (200, 400, 413), (seed, answer)
+    assert answer.json()
