@@ -55,6 +55,7 @@ from stepweave.runners.pools import Pools
 from stepweave.steps import discovery
 from stepweave.steps.model import Backoff, Defaults, Entry, Found, Kind, QueueOptions, Step
 from stepweave.steps.registry import Registry
+from stepweave.streamed import Streamed
 from stepweave.trace import Span, format_traceparent, new_span_id, new_trace_id
 from stepweave.watching import Watch
 
@@ -260,10 +261,23 @@ class Orchestrator:
         finished: asyncio.Future[tuple[Call, Outcome]] = self._loop.create_future()
         data: Payload | None = input.get("body") if kind == "api" else input.get("data")
         span = Span(new_trace_id(), step.name, kind, step.language, input=data)
-        self.invoker.invoke(
-            step, kind, input, span, lambda call, outcome: finished.set_result((call, outcome))
-        )
-        return await finished
+        gathering: list[asyncio.Task[bytes]] = []
+
+        def done(call: Call, outcome: Outcome) -> None:
+            if call.streamed is not None:
+                call.streamed.end(outcome)
+            finished.set_result((call, outcome))
+
+        def take(streamed: Streamed) -> None:
+            call.streamed = streamed
+            gathering.append(self._loop.create_task(streamed.whole()))
+
+        call = self.invoker.invoke(step, kind, input, span, done)
+        call.taker = take if kind == "api" else None
+        _, outcome = await finished
+        if gathering and outcome.status == "ok":
+            outcome = outcome._replace(result=await _joined(call, gathering[0]))
+        return call, outcome
 
     # --- parts
 
@@ -432,3 +446,17 @@ class Orchestrator:
         self.bus.stop()
         self.cron.stop()
         self._reloader.close()
+
+
+async def _joined(call: Call, parts: asyncio.Task[bytes]) -> dict[str, Any]:
+    """An answer in parts as one that was given as a whole."""
+    assert call.streamed is not None
+    body = await parts
+    try:
+        body.decode()
+    except UnicodeDecodeError:
+        form = "bytes"
+    else:
+        form = "text"
+    status, headers = call.streamed.status, call.streamed.headers
+    return {"status": status, "headers": headers, "body": (form, body)}

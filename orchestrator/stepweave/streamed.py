@@ -87,6 +87,15 @@ class Streamed:
         for done in refused:
             done(GivenUp("nobody reads this answer any more"), None)
 
+    async def whole(self) -> bytes:
+        """All parts joined, for who has no connection to send them to."""
+        self.begin(wanted=True)
+        parts: list[bytes] = []
+        while (part := await self.part()) is not None:
+            parts.append(part[0])
+            part[1](None, None)
+        return b"".join(parts)
+
     async def ended(self) -> None:
         """Wait for the end of the run."""
         await self._ended.wait()

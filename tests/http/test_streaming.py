@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from stepweave.steps.model import Kind
 from tests.flows.harness import Running, start
 from tests.http.streams import FILES, LANGUAGES, PART, PARTS
 from tests.http.wire import Wire, ask, connect, request
@@ -220,3 +221,19 @@ async def test_an_edit_leaves_an_answer_with_its_code(tmp_path: Path, language: 
         await _put(running, "open", "old")
         assert await wire.chunk() == b"second"
         assert await wire.chunk() == b""
+
+
+@each_language
+async def test_a_step_that_is_run_by_hand_answers_as_a_whole(
+    running: Running, language: str
+) -> None:
+    step = next(
+        step
+        for step in running.it.registry.of_kind(Kind.API)
+        if step.route == f"/{language}/parts/:what"
+    )
+    given = {"method": "GET", "path": "/", "params": {"what": "plain"}, "query": {}, "headers": {}}
+    _, outcome = await running.it.run_step(step, "api", {**given, "body": None})
+    assert outcome.status == "ok"
+    assert outcome.result["status"] == 200
+    assert outcome.result["body"] == ("text", b"one two")
