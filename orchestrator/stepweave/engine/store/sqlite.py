@@ -47,6 +47,8 @@ _GET_ITEM = "SELECT format, value FROM stream_items WHERE stream=? AND grp=? AND
 _GROUP_SEQ = "SELECT seq FROM stream_groups WHERE stream=? AND grp=?"
 _LIST_ITEMS = "SELECT id, format, value FROM stream_items WHERE stream=? AND grp=? ORDER BY born"
 _SWEEP_S = 60.0
+_FEW = 2
+"""So many answers that wait for the disk are worth holding the loop up for a quick one."""
 _LOG = 4000
 """Operations after which the log is moved into the main file."""
 _STARTS_KEPT_MS = 86_400_000
@@ -167,8 +169,20 @@ class SqliteStore:
             return
         future: asyncio.Future[None] = self._loop.create_future()
         self._sync_waiters.append((sequence, future))
-        self._syncer.want()
+        if len(self._sync_waiters) > 1:
+            self._syncer.want()
+        else:
+            self._loop.call_soon(self._sync_soon, self._syncer)
         await future
+
+    def _sync_soon(self, syncer: Syncer) -> None:
+        """Sync at the end of a turn in which somebody asked: here if the disk is quick and few
+        wait, since a thread would have to get the interpreter three times meanwhile."""
+        if 0 < len(self._sync_waiters) <= _FEW and syncer.quick:
+            sequence = self._writer.committed
+            self._sync_done(sequence, syncer.here())
+        elif self._sync_waiters:
+            syncer.want()
 
     def _synced_to(self, sequence: int, error: OSError | sqlite3.Error | None) -> None:
         with contextlib.suppress(RuntimeError):

@@ -6,10 +6,15 @@ import contextlib
 import os
 import sqlite3
 import threading
+import time
+from collections import deque
 from collections.abc import Callable
 from pathlib import Path
 
 __all__ = ["Syncer"]
+
+_QUICK_S = 0.0005
+_LOOKED_AT = 16
 
 
 class Syncer:
@@ -34,6 +39,7 @@ class Syncer:
         _sync_folder(log.parent)
         self._committed = committed
         self._reached = reached
+        self._took: deque[float] = deque(maxlen=_LOOKED_AT)
         self._wanted = threading.Event()
         self._stopping = False
         self._thread = threading.Thread(target=self._run, name="stepweave-sync", daemon=True)
@@ -42,6 +48,22 @@ class Syncer:
     def want(self) -> None:
         """Ask for a sync of what is committed by now."""
         self._wanted.set()
+
+    @property
+    def quick(self) -> bool:
+        """Whether the disk has been so quick of late that waiting for it here costs less than
+        the thread does. The thread's own waits for the interpreter are among what it took, so
+        the best of the last ones counts."""
+        return not self._failed and bool(self._took) and min(self._took) < _QUICK_S
+
+    def here(self) -> OSError | sqlite3.Error | None:
+        """Sync in the thread of the caller; the error if the disk refuses."""
+        try:
+            self._sync()
+        except (OSError, sqlite3.Error) as error:
+            self._failed = True
+            return error
+        return None
 
     def stop(self) -> None:
         """End the thread after a last sync."""
@@ -68,7 +90,9 @@ class Syncer:
 
     def _sync(self) -> None:
         if not self._failed:
+            began = time.perf_counter()
             os.fdatasync(self._descriptor)
+            self._took.append(time.perf_counter() - began)
             return
         # After a sync that failed, the system may take what it could not write for written: the
         # next sync of the log would succeed and prove nothing. So all of it goes elsewhere.
