@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 
-from stepweave.engine.rooms import Rooms
+from stepweave.engine.live.rooms import Rooms
 from stepweave.engine.store.contract import Store
 from stepweave.engine.streams import Streams
 from stepweave.http.access import Access

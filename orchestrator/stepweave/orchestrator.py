@@ -15,13 +15,13 @@ from typing import Any, Literal, Self
 
 from stepweave import logs, serving
 from stepweave.calls import Call, Outcome
-from stepweave.engine.browser import Browser
 from stepweave.engine.bus import Bus, BusOptions
 from stepweave.engine.cron import CronService
+from stepweave.engine.desk.browser import Browser
+from stepweave.engine.desk.ledger import Ledger
+from stepweave.engine.desk.letters import Letters
+from stepweave.engine.desk.retention import Retention
 from stepweave.engine.invoker import Invoker
-from stepweave.engine.ledger import Ledger
-from stepweave.engine.letters import Letters
-from stepweave.engine.retention import Retention
 from stepweave.engine.state import State
 from stepweave.engine.store.operations import StateClear
 from stepweave.engine.store.sqlite import SqliteStore

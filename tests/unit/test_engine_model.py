@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from stepweave.engine import groups, ready, retries, runs, subscription
+from stepweave.engine.delivery import groups, ready, retries, runs, subscription
 from tests.unit.engine_history import History
 
 pytestmark = pytest.mark.anyio

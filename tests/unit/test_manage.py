@@ -14,10 +14,10 @@ import pytest
 from starlette.applications import Starlette
 from starlette.routing import Route
 
-from stepweave.engine.browser import Browser
-from stepweave.engine.ledger import Ledger
-from stepweave.engine.letters import Letters
-from stepweave.engine.offline import Offline
+from stepweave.engine.desk.browser import Browser
+from stepweave.engine.desk.ledger import Ledger
+from stepweave.engine.desk.letters import Letters
+from stepweave.engine.desk.offline import Offline
 from stepweave.engine.store import listing, schema
 from stepweave.engine.store.operations import Bury, PutEvent, Retry, Settle, StateSet
 from stepweave.engine.store.sqlite import SqliteStore
@@ -291,7 +291,7 @@ async def test_a_delivery_has_a_state_and_is_found_by_it(api: Api, state: str, e
 async def test_a_listing_by_state_looks_through_so_many_and_says_where_to_go_on(
     api: Api, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("stepweave.engine.ledger._MOST", 5)
+    monkeypatch.setattr("stepweave.engine.desk.ledger._MOST", 5)
     await api.put(1, due_at=1 << 50)
     await api.put(*range(2, 9))
 

@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 
 from stepweave.calls import Call, Outcome, now_ms
-from stepweave.engine import groups, ids, ready, subscription
+from stepweave.engine import ids
+from stepweave.engine.delivery import groups, ready, subscription
 from stepweave.errors import StoreFailed
 from stepweave.payload import decode, encode
 from stepweave.steps.model import Backoff, Batch, Throttle
@@ -361,7 +362,7 @@ async def test_what_is_due_at_once_begins_though_the_clock_is_set_back(
     back = now_ms() - HOUR_MS
     published = asyncio.ensure_future(rig.publish(data=0))
     await asyncio.sleep(0)
-    monkeypatch.setattr("stepweave.engine.dispatcher.now_ms", lambda: back)
+    monkeypatch.setattr("stepweave.engine.delivery.dispatcher.now_ms", lambda: back)
     await published
     await rig.settled()
 
@@ -379,7 +380,7 @@ async def test_a_call_that_is_put_off_comes_back_though_the_clock_is_set_back(
     await rig.publish()
     await until(lambda: len(outcomes) == 1)
     back = now_ms() - HOUR_MS
-    monkeypatch.setattr("stepweave.engine.delays.now_ms", lambda: back)
+    monkeypatch.setattr("stepweave.engine.delivery.delays.now_ms", lambda: back)
     await rig.settled()
 
 

@@ -11,7 +11,8 @@ from typing import Any
 import pytest
 
 from stepweave.calls import Call, Outcome
-from stepweave.engine import groups, ids, ready
+from stepweave.engine import ids
+from stepweave.engine.delivery import groups, ready
 from stepweave.payload import decode, encode
 from stepweave.steps.model import Batch, Throttle
 from tests.unit.engine_kit import OK, Rig, failed, step

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from stepweave.calls import Call
-from stepweave.engine.retention import Retention
+from stepweave.engine.desk.retention import Retention
 from stepweave.engine.store.operations import Bury, PutEvent
 from stepweave.engine.store.sqlite import SqliteStore
 from stepweave.errors import StoreFailed

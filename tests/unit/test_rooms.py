@@ -9,11 +9,11 @@ import orjson
 import pytest
 
 from stepweave import payload
-from stepweave.engine.follower import Follower, Key
-from stepweave.engine.notices import Clock, Message
-from stepweave.engine.rooms import Rooms
+from stepweave.engine.live.follower import Follower, Key
+from stepweave.engine.live.notices import Clock, Message
+from stepweave.engine.live.rooms import Rooms
+from stepweave.engine.live.trail import Trail
 from stepweave.engine.streams import Change
-from stepweave.engine.trail import Trail
 from stepweave.errors import StoreFailed
 
 pytestmark = pytest.mark.anyio
@@ -142,7 +142,7 @@ async def test_a_snapshot_waits_for_what_it_shows(world: World) -> None:
 async def test_a_disk_that_refuses_holds_changes_back(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("stepweave.engine.rooms._AGAIN_S", 0)
+    monkeypatch.setattr("stepweave.engine.live.rooms._AGAIN_S", 0)
     client = Client()
     world.rooms.join(client, GROUP)
     await turns()
@@ -180,7 +180,7 @@ async def test_a_stale_follower_starts_anew(world: World) -> None:
 async def test_more_changes_than_can_be_sent_become_a_snapshot(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("stepweave.engine.rooms._MOST_QUEUED", 5)
+    monkeypatch.setattr("stepweave.engine.live.rooms._MOST_QUEUED", 5)
     client, late = Client(), Client()
     world.rooms.join(client, GROUP)
     await turns()
@@ -201,7 +201,7 @@ async def test_more_changes_than_can_be_sent_become_a_snapshot(
 async def test_a_long_queue_is_sent_in_slices(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("stepweave.engine.rooms._SLICE_S", 0.0000001)
+    monkeypatch.setattr("stepweave.engine.live.rooms._SLICE_S", 0.0000001)
     client = Client()
     world.rooms.join(client, GROUP)
     await turns()

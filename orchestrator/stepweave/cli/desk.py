@@ -19,10 +19,10 @@ from starlette.applications import Starlette
 from starlette.types import Message
 
 from stepweave.cli import options, presence, stopped
-from stepweave.engine.browser import Browser
-from stepweave.engine.ledger import Ledger
-from stepweave.engine.letters import Letters
-from stepweave.engine.offline import Offline
+from stepweave.engine.desk.browser import Browser
+from stepweave.engine.desk.ledger import Ledger
+from stepweave.engine.desk.letters import Letters
+from stepweave.engine.desk.offline import Offline
 from stepweave.engine.store.sqlite import SqliteStore
 from stepweave.errors import StepweaveError, UsageError
 from stepweave.http import manage

@@ -33,7 +33,7 @@ EXAMPLES = """\
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """What to do, and with which events and letters."""
-    from stepweave.engine.ledger import STATES
+    from stepweave.engine.desk.ledger import STATES
 
     add = subcommands.add(parser, EXAMPLES)
 

@@ -8,13 +8,13 @@ from typing import Any
 from stepweave import payload
 from stepweave.calls import Call, now_ms
 from stepweave.engine import ids
-from stepweave.engine.delivery import Delivery, Event
-from stepweave.engine.dispatcher import Dispatcher, Notice
+from stepweave.engine.delivery.dispatcher import Dispatcher, Notice
+from stepweave.engine.delivery.event import Delivery, Event
+from stepweave.engine.delivery.pace import Pace
+from stepweave.engine.delivery.subscription import Subscription
 from stepweave.engine.invoker import Invoker
-from stepweave.engine.pace import Pace
 from stepweave.engine.store.contract import Store
 from stepweave.engine.store.operations import Cancel, Discard, PutEvent, Redrive
-from stepweave.engine.subscription import Subscription
 from stepweave.engine.transaction import Transaction
 from stepweave.errors import Busy, InvalidInput, NotDeclared, ShuttingDown, StepweaveError
 from stepweave.payload import Payload

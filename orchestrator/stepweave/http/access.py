@@ -9,7 +9,7 @@ from typing import Any, Literal, Protocol
 import orjson
 
 from stepweave import payload
-from stepweave.engine.follower import Key
+from stepweave.engine.live.follower import Key
 from stepweave.errors import RemoteError, RunnerGone, StepweaveError
 from stepweave.payload import Payload
 from stepweave.steps.model import Stream

@@ -8,9 +8,9 @@ from collections import deque
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from stepweave.engine.follower import Follower, Key
-from stepweave.engine.notices import Message, error_message
-from stepweave.engine.rooms import Rooms
+from stepweave.engine.live.follower import Follower, Key
+from stepweave.engine.live.notices import Message, error_message
+from stepweave.engine.live.rooms import Rooms
 from stepweave.http.access import Access, Denied
 from stepweave.http.link import Link, text_frame
 from stepweave.http.stream_messages import InvalidMessage, read_message

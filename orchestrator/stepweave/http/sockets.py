@@ -8,7 +8,7 @@ import functools
 from websockets.frames import CloseCode
 from websockets.http11 import Request
 
-from stepweave.engine.rooms import Rooms
+from stepweave.engine.live.rooms import Rooms
 from stepweave.http.access import Access, Unauthenticated
 from stepweave.http.link import Link
 from stepweave.http.request import headers

@@ -8,9 +8,9 @@ from collections.abc import Mapping
 from typing import Any
 from urllib.parse import unquote_to_bytes
 
-from stepweave.engine.follower import Follower, Key
-from stepweave.engine.notices import Message
-from stepweave.engine.rooms import Rooms
+from stepweave.engine.live.follower import Follower, Key
+from stepweave.engine.live.notices import Message
+from stepweave.engine.live.rooms import Rooms
 from stepweave.http.access import Access, Denied, Unauthenticated
 from stepweave.http.identity import identity
 from stepweave.http.request import Receive, headers

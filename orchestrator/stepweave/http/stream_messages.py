@@ -6,7 +6,7 @@ from typing import Any
 
 import orjson
 
-from stepweave.engine.follower import Key
+from stepweave.engine.live.follower import Key
 
 __all__ = ["InvalidMessage", "read_message"]
 

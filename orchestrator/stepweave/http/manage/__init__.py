@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from starlette.routing import Route
 
-from stepweave.engine.browser import Browser
-from stepweave.engine.ledger import Ledger
-from stepweave.engine.letters import Letters
+from stepweave.engine.desk.browser import Browser
+from stepweave.engine.desk.ledger import Ledger
+from stepweave.engine.desk.letters import Letters
 from stepweave.http.manage.dead import Dead
 from stepweave.http.manage.events import Events
 from stepweave.http.manage.resource import ROOT, Resource

@@ -7,7 +7,7 @@ from typing import Any
 from starlette.requests import Request
 
 from stepweave import payload
-from stepweave.engine.letters import Edit, Letters
+from stepweave.engine.desk.letters import Edit, Letters
 from stepweave.http.manage import parameters
 from stepweave.http.manage.resource import Refused
 

@@ -7,7 +7,7 @@ from typing import Any
 from starlette.requests import Request
 
 from stepweave.engine import ids
-from stepweave.engine.ledger import STATES, Ledger
+from stepweave.engine.desk.ledger import STATES, Ledger
 from stepweave.http.manage import parameters
 from stepweave.http.manage.resource import Refused
 

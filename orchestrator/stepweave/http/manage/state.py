@@ -9,7 +9,7 @@ from starlette.convertors import Convertor, register_url_convertor
 from starlette.requests import Request
 from starlette.types import Receive, Scope, Send
 
-from stepweave.engine.browser import Browser
+from stepweave.engine.desk.browser import Browser
 from stepweave.http.manage import parameters
 from stepweave.http.manage.resource import ROOT, Refused, Resource
 

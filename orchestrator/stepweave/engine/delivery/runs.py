@@ -10,14 +10,15 @@ import orjson
 
 from stepweave import payload
 from stepweave.calls import Call, Outcome, now_ms
-from stepweave.engine import batches, ids, refusals, retries
-from stepweave.engine.cancelled import Cancelled
-from stepweave.engine.delivery import UNKNOWN, Delivery, Event
+from stepweave.engine import ids
+from stepweave.engine.delivery import batches, refusals, retries
+from stepweave.engine.delivery.cancelled import Cancelled
+from stepweave.engine.delivery.event import UNKNOWN, Delivery, Event
+from stepweave.engine.delivery.retries import Verdict
+from stepweave.engine.delivery.subscription import Subscription
 from stepweave.engine.invoker import Invoker
-from stepweave.engine.retries import Verdict
 from stepweave.engine.store.contract import Store
 from stepweave.engine.store.operations import Bury, Operation, Retry, Settle
-from stepweave.engine.subscription import Subscription
 from stepweave.errors import InvalidInput, StepweaveError
 from stepweave.steps.model import Step
 from stepweave.trace import Span

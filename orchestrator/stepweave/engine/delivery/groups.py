@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections import deque
 
-from stepweave.engine.delivery import Delivery
-from stepweave.engine.ready import Load
+from stepweave.engine.delivery.event import Delivery
+from stepweave.engine.delivery.ready import Load
 
 __all__ = ["Groups"]
 
@@ -26,7 +26,7 @@ class Groups:
     """The groups of one step that have a delivery under way or are held by a dead letter.
 
     A leader leads from its `claim` until `next`, across its retries. `load` brings back those
-    behind it that are kept as entries (engine.ready).
+    behind it that are kept as entries (engine.delivery.ready).
     """
 
     __slots__ = ("_groups", "_load", "_waiting")

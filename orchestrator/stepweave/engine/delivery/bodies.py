@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from stepweave.engine.delivery import Event
+from stepweave.engine.delivery.event import Event
 
 __all__ = ["Bodies"]
 

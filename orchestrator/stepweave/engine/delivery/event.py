@@ -9,7 +9,7 @@ from stepweave.engine.store.contract import StoredEvent
 from stepweave.payload import Payload
 
 if TYPE_CHECKING:
-    from stepweave.engine.lanes import Lane
+    from stepweave.engine.delivery.lanes import Lane
 
 __all__ = ["UNKNOWN", "Delivery", "Event"]
 

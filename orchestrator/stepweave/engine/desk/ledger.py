@@ -9,9 +9,10 @@ from typing import Any, NamedTuple, Protocol
 import orjson
 
 from stepweave.calls import now_ms
-from stepweave.engine import ids, show
-from stepweave.engine.asking import ask
-from stepweave.engine.queues import Key, Queues
+from stepweave.engine import ids
+from stepweave.engine.desk import show
+from stepweave.engine.desk.asking import ask
+from stepweave.engine.desk.queues import Key, Queues
 from stepweave.engine.store.contract import DeadLetter, Done, Pending, Store, StoredEvent
 
 __all__ = ["STATES", "Ledger"]

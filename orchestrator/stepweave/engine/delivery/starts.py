@@ -5,16 +5,16 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from stepweave.calls import now_ms
-from stepweave.engine import batches
-from stepweave.engine.bodies import Bodies
-from stepweave.engine.cancelled import Cancelled
-from stepweave.engine.delivery import UNKNOWN, Delivery, Event
-from stepweave.engine.lanes import lane_of
-from stepweave.engine.ready import entry_id
-from stepweave.engine.runs import Notice, Runs
+from stepweave.engine.delivery import batches
+from stepweave.engine.delivery.bodies import Bodies
+from stepweave.engine.delivery.cancelled import Cancelled
+from stepweave.engine.delivery.event import UNKNOWN, Delivery, Event
+from stepweave.engine.delivery.lanes import lane_of
+from stepweave.engine.delivery.ready import entry_id
+from stepweave.engine.delivery.runs import Notice, Runs
+from stepweave.engine.delivery.subscription import Subscription
 from stepweave.engine.store.contract import Store, StoredEvent
 from stepweave.engine.store.operations import Start
-from stepweave.engine.subscription import Subscription
 from stepweave.errors import StepweaveError, StoreFailed
 
 __all__ = ["Starts"]

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from stepweave.engine.delivery import Delivery
-from stepweave.engine.ready import Backlog
+from stepweave.engine.delivery.event import Delivery
+from stepweave.engine.delivery.ready import Backlog
 
 __all__ = ["Parked"]
 

@@ -6,8 +6,8 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:
-    from stepweave.engine.delivery import Delivery
-    from stepweave.engine.subscription import Subscription
+    from stepweave.engine.delivery.event import Delivery
+    from stepweave.engine.delivery.subscription import Subscription
 
 __all__ = ["Cancelled"]
 

@@ -7,8 +7,8 @@ from collections.abc import Awaitable
 from typing import Any
 
 from stepweave.calls import now_ms
-from stepweave.engine import show
-from stepweave.engine.asking import ask
+from stepweave.engine.desk import show
+from stepweave.engine.desk.asking import ask
 from stepweave.engine.store.contract import StateRow, Store
 from stepweave.engine.store.operations import StateClear, StateDelete, StateSet
 from stepweave.errors import Conflict

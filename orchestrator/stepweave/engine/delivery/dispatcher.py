@@ -8,18 +8,18 @@ from typing import Any
 
 from stepweave.calls import now_ms
 from stepweave.engine import ids
-from stepweave.engine.bodies import Bodies
-from stepweave.engine.cancelled import Cancelled
-from stepweave.engine.delays import Delays
-from stepweave.engine.delivery import UNKNOWN, Delivery, Event
+from stepweave.engine.delivery.bodies import Bodies
+from stepweave.engine.delivery.cancelled import Cancelled
+from stepweave.engine.delivery.delays import Delays
+from stepweave.engine.delivery.event import UNKNOWN, Delivery, Event
+from stepweave.engine.delivery.pace import Pace
+from stepweave.engine.delivery.parked import Parked
+from stepweave.engine.delivery.runs import Notice, Runs
+from stepweave.engine.delivery.starts import Starts
+from stepweave.engine.delivery.subscription import Subscription
 from stepweave.engine.invoker import Invoker
-from stepweave.engine.pace import Pace
-from stepweave.engine.parked import Parked
-from stepweave.engine.runs import Notice, Runs
-from stepweave.engine.starts import Starts
 from stepweave.engine.store.contract import Done, Store, Waiting
 from stepweave.engine.store.operations import Cancel, Settle
-from stepweave.engine.subscription import Subscription
 from stepweave.errors import StepweaveError
 from stepweave.steps.model import Step
 

@@ -11,7 +11,7 @@ from typing import Any
 import orjson
 
 from stepweave import payload
-from stepweave.engine.delivery import Delivery
+from stepweave.engine.delivery.event import Delivery
 from stepweave.errors import InvalidInput
 from stepweave.payload import Payload
 from stepweave.steps.model import Throttle

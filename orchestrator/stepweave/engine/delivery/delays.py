@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable, Collection, Iterator
 
 from stepweave.calls import now_ms
-from stepweave.engine.delivery import Delivery
+from stepweave.engine.delivery.event import Delivery
 
 __all__ = ["Delays"]
 

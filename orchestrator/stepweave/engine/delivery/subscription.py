@@ -6,10 +6,10 @@ import asyncio
 from typing import Any, Protocol
 
 from stepweave.calls import now_ms
-from stepweave.engine.delivery import Delivery
-from stepweave.engine.groups import Groups
-from stepweave.engine.lanes import Lanes, lane_of
-from stepweave.engine.ready import Ready, entry
+from stepweave.engine.delivery.event import Delivery
+from stepweave.engine.delivery.groups import Groups
+from stepweave.engine.delivery.lanes import Lanes, lane_of
+from stepweave.engine.delivery.ready import Ready, entry
 from stepweave.errors import StoreFailed
 from stepweave.steps.model import Step, Throttle
 

@@ -6,7 +6,7 @@ import random
 from enum import Enum, auto
 
 from stepweave.calls import Outcome
-from stepweave.engine.delivery import Delivery
+from stepweave.engine.delivery.event import Delivery
 from stepweave.engine.transaction import CONTENDED
 from stepweave.steps.model import QueueOptions
 

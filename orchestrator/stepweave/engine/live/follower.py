@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from stepweave.engine.notices import Message
+from stepweave.engine.live.notices import Message
 
 __all__ = ["Follower", "Key"]
 

@@ -8,8 +8,9 @@ from typing import Any, Protocol, TypeVar
 
 import orjson
 
-from stepweave.engine import ids, show
-from stepweave.engine.asking import ask
+from stepweave.engine import ids
+from stepweave.engine.desk import show
+from stepweave.engine.desk.asking import ask
 from stepweave.engine.store.contract import DeadLetter, Done, Store
 from stepweave.payload import Payload
 

@@ -10,11 +10,11 @@ from typing import Any, NamedTuple
 
 import orjson
 
-from stepweave.engine.follower import Follower, Key
-from stepweave.engine.notices import Clock, Message, change_message, sync_message
+from stepweave.engine.live.follower import Follower, Key
+from stepweave.engine.live.notices import Clock, Message, change_message, sync_message
+from stepweave.engine.live.trail import Trail
 from stepweave.engine.store.contract import Store
 from stepweave.engine.streams import Change
-from stepweave.engine.trail import Trail
 from stepweave.errors import InvalidInput, StepweaveError, StoreFailed
 from stepweave.payload import Payload
 

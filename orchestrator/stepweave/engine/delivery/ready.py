@@ -5,7 +5,7 @@ from __future__ import annotations
 from array import array
 from collections.abc import Callable
 
-from stepweave.engine.delivery import UNKNOWN, Delivery
+from stepweave.engine.delivery.event import UNKNOWN, Delivery
 from stepweave.ranked import Ranked
 
 __all__ = ["Backlog", "Load", "Ready", "entry", "entry_id"]

@@ -1,0 +1,1 @@
+"""From a recorded event to the end of its handlers: queues, order, limits, tries."""

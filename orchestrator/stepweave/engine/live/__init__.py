@@ -1,0 +1,1 @@
+"""Streams as their followers see them: rooms, snapshots, changes in order."""
