@@ -45,12 +45,20 @@ def read(block: Section, handler: Section | None, plain: QueueOptions) -> QueueO
         )
     type = _type(block)
     batch = _batch(block)
+    throttle = _throttle(block)
     if batch is not None and type == "fifo":
         block.error(
             "bad_value",
             f"{block.at('batch')} does not go with type 'fifo', which runs one event at a time",
             "batch",
             "take one of the two out",
+        )
+    if batch is not None and throttle is not None:
+        block.error(
+            "bad_value",
+            f"{block.at('batch')} does not go with throttle, which counts single events",
+            "batch",
+            "take one of the two out; concurrency limits the batches that run at once",
         )
     return QueueOptions(
         type=type,
@@ -60,7 +68,7 @@ def read(block: Section, handler: Section | None, plain: QueueOptions) -> QueueO
         concurrency=None if concurrency is None else int(concurrency),
         backoff=backoff,
         priority=_priority(block),
-        throttle=_throttle(block),
+        throttle=throttle,
         batch=batch,
         on_dead_letter=_on_dead_letter(block),
     )
