@@ -1,9 +1,6 @@
 # frozen_string_literal: true
 
 require_relative "support/helper"
-require "stepweave_runner/files"
-require "stepweave_runner/sse"
-require "stepweave_runner/streaming"
 
 class SseTest < Minitest::Test
   Sse = StepweaveRunner::Sse
