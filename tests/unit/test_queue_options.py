@@ -561,3 +561,22 @@ async def test_a_fifo_step_that_returns_goes_on_in_order_wherever_its_events_wer
     rig.bus.subscribe([step("A", type="fifo")])
     await rig.settled()
     assert rig.seen("A") == list(range(12))
+
+
+async def test_an_event_cancelled_while_its_group_moves_on_is_counted_once(
+    start: Start, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The end of its forerunner and the cancellation are committed together; the one that is
+    told first looks for the event in vain."""
+    monkeypatch.setattr(groups, "_WINDOW", 0)
+    rig = start(step("A", type="fifo"))
+    gate = Gate(rig, "A")
+    shown = [await rig.publish(data=n, group="g") for n in range(3)]
+    await until(lambda: gate.open)
+    gate.end()
+    assert await cancel(rig, shown[1]) == 1
+    await until(lambda: gate.open)
+    assert (gate.data, rig.bus.waiting) == ([2], 1)
+    gate.end()
+    await rig.settled()
+    assert not rig.bus._dispatcher._cancelled

@@ -16,13 +16,15 @@ class _Case:
     """`asked` counts questions to the store that are open, `gone` are the steps whose deliveries
     it has taken away and that have not met theirs yet."""
 
-    __slots__ = ("aside", "asked", "gone", "running")
+    __slots__ = ("aside", "asked", "gone", "missed", "running")
 
     def __init__(self) -> None:
         self.asked = 0
         self.running: frozenset[str] = frozenset()
         self.aside: list[tuple[Subscription, Delivery]] = []
         self.gone: set[str] = set()
+        self.missed: set[str] = set()
+        """Steps that looked for their delivery in vain before the answer was heard."""
 
 
 class Cancelled:
@@ -49,7 +51,7 @@ class Cancelled:
         """The store has answered; returns the deliveries whose turn came meanwhile."""
         case = self._cases[event]
         case.asked -= 1
-        case.gone.update(gone)
+        case.gone.update(set(gone) - case.missed)
         aside, case.aside = case.aside, []
         if not case.asked and not case.gone:
             del self._cases[event]
@@ -75,8 +77,13 @@ class Cancelled:
     def drop(self, event: int, step: str) -> bool:
         """A delivery has left its queue for good; whether it was a cancelled one."""
         case = self._cases.get(event)
-        if case is None or step not in case.gone:
+        if case is None:
             return False
+        if step not in case.gone:
+            # The store may have taken it away a moment ago, and the answer is on its way.
+            if case.asked:
+                case.missed.add(step)
+            return case.asked > 0
         case.gone.discard(step)
         if not case.asked and not case.gone:
             del self._cases[event]
