@@ -60,6 +60,13 @@ def step(
     )
 
 
+async def until(condition: Callable[[], Any]) -> None:
+    """Wait until a function answers something true."""
+    async with asyncio.timeout(20):
+        while not condition():
+            await asyncio.sleep(0.001)
+
+
 class FakeRunners:
     """Ends each call as the test says, in a later turn of the loop."""
 

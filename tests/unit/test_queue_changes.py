@@ -15,7 +15,7 @@ from stepweave.engine.delivery import groups, ready, subscription
 from stepweave.errors import StoreFailed
 from stepweave.payload import decode, encode
 from stepweave.steps.model import Backoff, Batch, Throttle
-from tests.unit.engine_kit import OK, Rig, failed, step
+from tests.unit.engine_kit import OK, Rig, failed, step, until
 
 pytestmark = pytest.mark.anyio
 
@@ -34,12 +34,6 @@ async def start(tmp_path: Path) -> AsyncIterator[Start]:
     yield make
     for rig in rigs:
         await rig.close()
-
-
-async def until(condition: Callable[[], Any]) -> None:
-    async with asyncio.timeout(20):
-        while not condition():
-            await asyncio.sleep(0.001)
 
 
 class Gate:

@@ -15,7 +15,7 @@ from stepweave.engine import ids
 from stepweave.engine.delivery import groups, ready
 from stepweave.payload import decode, encode
 from stepweave.steps.model import Batch, Throttle
-from tests.unit.engine_kit import OK, Rig, failed, step
+from tests.unit.engine_kit import OK, Rig, failed, step, until
 
 pytestmark = pytest.mark.anyio
 
@@ -33,12 +33,6 @@ async def start(tmp_path: Path) -> AsyncIterator[Start]:
     yield make
     for rig in rigs:
         await rig.close()
-
-
-async def until(condition: Callable[[], Any]) -> None:
-    async with asyncio.timeout(20):
-        while not condition():
-            await asyncio.sleep(0.001)
 
 
 class Gate:
