@@ -41,6 +41,8 @@ try {
       // Of the loader, when it runs in a test's own process.
       '--disable-warning=ExperimentalWarning',
       '--test',
+      // A guard against a hang, not a limit: nothing comes near it. In milliseconds.
+      '--test-timeout=300000',
       `--test-reporter=${join(home, 'scripts', 'reporter.mjs')}`,
       '--test-reporter-destination=stdout',
       ...names.map((name) => join(out, name.replace(/\.ts$/, '.cjs'))),

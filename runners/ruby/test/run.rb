@@ -17,10 +17,13 @@ def run(name, environment)
   total = nil
   Open3.popen2e(environment, RbConfig.ruby, "-w", "-e", LOAD_ALL, __dir__, *ARGV) do |input, output, process|
     input.close
-    output.each_line do |line|
-      puts line
-      total = $~.captures.map(&:to_i) if SUMMARY.match(line)
+    text = +""
+    # As it comes: where a run hangs, its dots tell how far it got.
+    until output.eof?
+      print(piece = output.readpartial(4096))
+      text << piece
     end
+    total = $~.captures.map(&:to_i) if SUMMARY.match(text)
     total ||= [0, 0, 0, 1, 0]
     total[3] += 1 unless process.value.success? || total[2..3].sum.positive?
   end

@@ -16,6 +16,9 @@ module Warning
   end
 end
 
+# So that the dots of a run that is ended are not lost.
+$stdout.sync = true
+
 RUNNER = File.expand_path("../..", __dir__)
 # As in a step file, Set and the like need no require.
 StepweaveRunner::Gems.autoload
@@ -38,7 +41,26 @@ def untagged(tagged)
   end
 end
 
-# Waits until the block says so. There is no limit: whoever runs the tests has one.
+# Ends the run when a test hangs, and says where.
+module Watched
+  # A guard, not a limit: nothing comes near it. In seconds.
+  HANGS_S = Integer(ENV.fetch("STEPWEAVE_TEST_HANGS_S", "120"))
+
+  def run
+    watch = Thread.new do
+      sleep(HANGS_S)
+      STDERR.puts("#{self.class}##{name} hangs")
+      (Thread.list - [Thread.current]).each { |thread| STDERR.puts(thread.inspect, thread.backtrace, "") }
+      exit!(1)
+    end
+    super
+  ensure
+    watch.kill
+  end
+end
+Minitest::Test.prepend(Watched)
+
+# Waits until the block says so. There is no limit: `Watched` has one.
 def eventually
   Thread.pass until yield
 end
