@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable
-from contextlib import AsyncExitStack
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -16,23 +15,9 @@ from stepweave.payload import decode, encode
 from stepweave.steps.schema import Validator
 from stepweave.trace import Span, new_trace_id
 from tests.unit.engine_kit import LOST, OK, Rig, failed, step
+from tests.unit.queue_kit import Start
 
 pytestmark = pytest.mark.anyio
-
-Start = Callable[..., Rig]
-
-
-@pytest.fixture
-async def start(tmp_path: Path) -> AsyncIterator[Start]:
-    """Makes a bus over a store in the test's folder; closes all of them at the end."""
-    async with AsyncExitStack() as stack:
-
-        def make(*steps: Any, **options: Any) -> Rig:
-            rig = Rig(tmp_path, *steps, **options)
-            stack.push_async_callback(rig.close)
-            return rig
-
-        yield make
 
 
 def attempts(*outcomes: Outcome) -> Callable[[Call], Outcome]:

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -16,72 +14,15 @@ from stepweave.errors import StoreFailed
 from stepweave.payload import decode, encode
 from stepweave.steps.model import Backoff, Batch, Throttle
 from tests.unit.engine_kit import OK, Rig, failed, step, until
+from tests.unit.queue_kit import Gate, Start, answer, cancel, soon
 
 pytestmark = pytest.mark.anyio
 
-Start = Callable[..., Rig]
 HOUR_MS = 3_600_000
-
-
-@pytest.fixture
-async def start(tmp_path: Path) -> AsyncIterator[Start]:
-    rigs: list[Rig] = []
-
-    def make(*steps: Any, **options: Any) -> Rig:
-        rigs.append(Rig(tmp_path, *steps, **options))
-        return rigs[-1]
-
-    yield make
-    for rig in rigs:
-        await rig.close()
-
-
-class Gate:
-    """A handler whose calls the test ends, and what they were given."""
-
-    def __init__(self, rig: Rig, name: str = "A") -> None:
-        self.open: list[Call] = []
-        rig.handler(name, self.open.append)
-
-    @property
-    def data(self) -> list[Any]:
-        return [decode(call.input["data"]) for call in self.open]
-
-    def end(self, outcome: Outcome = OK) -> None:
-        self.open.pop(0).finish(outcome)
-
-    async def drain(self, rig: Rig) -> list[Any]:
-        """End all calls in the order in which they began; the data of each."""
-        ended: list[Any] = []
-        while rig.bus.waiting:
-            await until(lambda: self.open or not rig.bus.waiting)
-            if self.open:
-                ended.append(self.data[0])
-                self.end()
-        await rig.store.apply(())
-        return ended
-
-
-async def answer(ask: Callable[..., None], *given: Any) -> Any:
-    """What a request to the bus is answered."""
-    future: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
-    ask(*given, lambda error, result: future.set_result(error or result))
-    return await future
-
-
-async def cancel(rig: Rig, event: str, name: str | None = None) -> Any:
-    return await answer(
-        lambda done: rig.bus.cancel_event(ids.read(event), done, name),
-    )
 
 
 def fifo(name: str = "A", **more: Any) -> Any:
     return step(name, type="fifo", **more)
-
-
-async def soon() -> None:
-    for _ in range(20):
-        await asyncio.sleep(0)
 
 
 # --- order switched on and off

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Callable
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -16,44 +14,9 @@ from stepweave.engine.delivery import groups, ready
 from stepweave.payload import decode, encode
 from stepweave.steps.model import Batch, Throttle
 from tests.unit.engine_kit import OK, Rig, failed, step, until
+from tests.unit.queue_kit import Gate, Start, cancel
 
 pytestmark = pytest.mark.anyio
-
-Start = Callable[..., Rig]
-
-
-@pytest.fixture
-async def start(tmp_path: Path) -> AsyncIterator[Start]:
-    rigs: list[Rig] = []
-
-    def make(*steps: Any, folder: Path = tmp_path, **options: Any) -> Rig:
-        rigs.append(Rig(folder, *steps, **options))
-        return rigs[-1]
-
-    yield make
-    for rig in rigs:
-        await rig.close()
-
-
-class Gate:
-    """A handler whose calls the test ends one by one, in any order."""
-
-    def __init__(self, rig: Rig, name: str) -> None:
-        self.open: list[Call] = []
-        self.rig = rig
-        rig.handler(name, self._take)
-
-    def _take(self, call: Call) -> None:
-        self.open.append(call)
-
-    @property
-    def data(self) -> list[Any]:
-        return [decode(call.input["data"]) for call in self.open]
-
-    def end(self, position: int = 0, outcome: Outcome = OK) -> None:
-        self.rig.runners.running -= 1
-        self.open.pop(position).finish(outcome)
-
 
 # --- priority
 
@@ -100,7 +63,7 @@ async def test_a_key_has_a_concurrency_of_its_own(start: Start) -> None:
     await until(lambda: len(gate.open) == 3)
     assert running() == [("x", 1), ("y", 1), (None, 1)]
     assert rig.bus.statistics()["subscriptions"]["A"]["lanes"] == {"x": 2, "": 1}
-    gate.end(0)
+    gate.end()
     await until(lambda: len(gate.open) == 3)
     assert running() == [("y", 1), (None, 1), ("x", 2)]
     while rig.bus.waiting:
@@ -345,12 +308,6 @@ async def test_an_edit_of_the_config_lets_a_held_group_go_on(start: Start) -> No
 
 
 # --- cancel
-
-
-async def cancel(rig: Rig, shown: str, step: str | None = None) -> int:
-    answer: asyncio.Future[int] = asyncio.get_running_loop().create_future()
-    rig.bus.cancel_event(ids.read(shown), lambda error, count: answer.set_result(count), step)
-    return await answer
 
 
 async def test_waiting_delayed_and_retried_deliveries_are_cancelled_but_not_running_ones(
