@@ -10,6 +10,7 @@ import pytest
 from stepweave.calls import Call, Outcome, now_ms
 from stepweave.engine import ids
 from stepweave.engine.delivery import groups, ready, subscription
+from stepweave.engine.desk.letters import Letters
 from stepweave.errors import StoreFailed
 from stepweave.payload import decode, encode
 from stepweave.steps.model import Backoff, Batch, Throttle
@@ -246,6 +247,35 @@ async def test_a_letter_that_holds_no_more_is_delivered_next_of_its_group(start:
     await soon()
     assert gate.data == [0]
     assert await gate.drain(rig) == [0, "bad", 1]
+
+
+async def test_all_letters_are_delivered_anew_in_the_order_of_their_events(start: Start) -> None:
+    rig = start(fifo(max_retries=0, on_dead_letter="continue"))
+    rig.handler("A", lambda call: failed())
+    for n in range(4):
+        await rig.publish(data=n, group="g")
+    await rig.settled()
+    gate = Gate(rig)
+    assert await Letters(rig.store, rig.bus).retry_all() == 4
+    assert await gate.drain(rig) == [0, 1, 2, 3]
+
+
+async def test_letters_that_hold_one_group_go_ahead_of_it_in_its_order(start: Start) -> None:
+    rig = start(step("A", max_retries=0))
+    gate = Gate(rig)
+    for n in range(4):
+        await rig.publish(data=n, group="g")
+    await until(lambda: len(gate.open) == 4)
+    rig.bus.subscribe([fifo(max_retries=0)])
+    await rig.publish(data=4, group="g")
+    for _ in range(4):
+        gate.end(failed())
+    await until(lambda: rig.bus.waiting == 1)
+    await rig.store.apply(())
+    letters = [letter.id for letter in reversed(await rig.store.dead())]
+    for position in (0, 2, 3, 1):
+        await answer(rig.bus.redrive, letters[position])
+    assert await gate.drain(rig) == [0, 1, 2, 3, 4]
 
 
 async def test_a_group_waits_again_when_an_edit_says_so(start: Start) -> None:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections import deque
+from itertools import takewhile
 
 from stepweave.engine.delivery.event import Delivery
-from stepweave.engine.delivery.ready import Load
+from stepweave.engine.delivery.ready import Load, entry_id
 
 __all__ = ["Groups"]
 
@@ -62,12 +63,16 @@ class Groups:
         self._waiting += 1
 
     def lead(self, group: str, delivery: Delivery) -> bool:
-        """Put a delivery ahead of all that wait; whether it leads, as nothing is under way."""
+        """Put a delivery ahead of those that came later; whether it leads, as nothing is under way.
+
+        Several letters may have held the group, and be delivered anew in any order.
+        """
         found = self._groups.setdefault(group, _Group(None))
         if found.leader is None:
             found.leader = delivery
             return True
-        found.behind.appendleft(delivery)
+        before = takewhile(lambda each: _rank(each) < delivery.rank, found.behind)
+        found.behind.insert(sum(1 for _ in before), delivery)
         self._waiting += 1
         return False
 
@@ -113,3 +118,8 @@ class Groups:
         self._groups.clear()
         self._waiting = 0
         return waiting
+
+
+def _rank(waiting: Delivery | int) -> int:
+    """The place in its group of what waits there."""
+    return waiting.rank if isinstance(waiting, Delivery) else entry_id(waiting)[0]

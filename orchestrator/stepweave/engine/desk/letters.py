@@ -65,7 +65,8 @@ class Letters:
         return await self._durable(ask(lambda done: self._bus.redrive(id, done, edit)))
 
     async def retry_all(self, step: str | None = None) -> int:
-        """Deliver every dead letter, or those of one step; how many. Later ones stay."""
+        """Deliver every dead letter, or those of one step, in the order in which they died; how
+        many. Later ones stay."""
         return await self._each(step, self.retry)
 
     async def discard(self, id: int) -> bool:
@@ -83,11 +84,15 @@ class Letters:
         return await self._store.behind(letter.subscription, letter.group)
 
     async def _each(self, step: str | None, act: Callable[[int], Awaitable[Any]]) -> int:
-        count, before = 0, None
+        letters: list[int] = []
+        before = None
         while page := await self._store.dead(_PAGE, before, step):
-            results = await asyncio.gather(*(act(letter.id) for letter in page))
-            count += sum(map(bool, results))
             before = page[-1].id
+            letters += (letter.id for letter in page)
+        count = 0
+        for start in range(len(letters), 0, -_PAGE):
+            oldest = reversed(letters[max(0, start - _PAGE) : start])
+            count += sum(map(bool, await asyncio.gather(*(act(letter) for letter in oldest))))
         return count
 
     async def _durable(self, work: Awaitable[_T]) -> _T:
