@@ -13,6 +13,8 @@ from tests.http.wire import Answer, Wire, ask, connect, request
 pytestmark = pytest.mark.anyio
 
 JSON = ("content-type", "application/json")
+HOST = b"host: x\r\n"
+POST = b"POST /python/echo HTTP/1.1\r\n" + HOST
 
 
 async def alive(running: Running) -> None:
@@ -145,9 +147,6 @@ async def test_a_websocket_at_a_path_of_our_own_is_refused(running: Running) -> 
 # --- no HTTP
 
 
-HOST = b"host: x\r\n"
-
-
 @pytest.mark.parametrize(
     "data",
     [
@@ -168,14 +167,14 @@ HOST = b"host: x\r\n"
         b"GET /pets/7 HTTP/1.1\r\na: b\r\n folded\r\n\r\n",
         b"GET /pets/7 HTTP/1.1\r\na: \x00\r\n\r\n",
         b"GET /pets/7 HTTP/1.1\r\na: b\x01\r\n\r\n",
-        b"POST /python/echo HTTP/1.1\r\ncontent-length: -1\r\n\r\n",
-        b"POST /python/echo HTTP/1.1\r\ncontent-length: one\r\n\r\n",
-        b"POST /python/echo HTTP/1.1\r\ncontent-length: 99999999999999999999999\r\n\r\n",
-        b"POST /python/echo HTTP/1.1\r\ncontent-length: 1\r\ncontent-length: 2\r\n\r\nab",
-        b"POST /python/echo HTTP/1.1\r\ncontent-length: 1\r\ntransfer-encoding: chunked\r\n\r\n0",
-        b"POST /python/echo HTTP/1.1\r\ntransfer-encoding: gzip\r\n\r\nabc",
-        b"POST /python/echo HTTP/1.1\r\ntransfer-encoding: chunked\r\n\r\nzz\r\n",
-        b"POST /python/echo HTTP/1.1\r\ntransfer-encoding: chunked\r\n\r\n3\r\nabcdef\r\n",
+        POST + b"content-length: -1\r\n\r\n",
+        POST + b"content-length: one\r\n\r\n",
+        POST + b"content-length: 99999999999999999999999\r\n\r\n",
+        POST + b"content-length: 1\r\ncontent-length: 2\r\n\r\nab",
+        POST + b"content-length: 1\r\ntransfer-encoding: chunked\r\n\r\n0",
+        POST + b"transfer-encoding: chunked\r\n" * 2 + b"\r\n",
+        POST + b"transfer-encoding: chunked\r\n\r\nzz\r\n",
+        POST + b"transfer-encoding: chunked\r\n\r\n3\r\nabcdef\r\n",
         b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03" + b"\x00" * 32,
         b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n",
         b"\x00" * 1000,
@@ -190,6 +189,25 @@ async def test_what_is_not_http_is_a_400_and_the_end(running: Running, data: byt
     assert answers[0].get("connection") == "close"
     assert answers[0].get("x-trace-id")
     assert answers[0].json() == {"error": "this is no HTTP request that can be read"}
+    await alive(running)
+
+
+async def test_a_request_names_one_host(running: Running) -> None:
+    for hosts in (b"", HOST + HOST, b"host: localhost\r\nhost: elsewhere\r\n"):
+        (answer,) = await said(running, b"GET /pets/7 HTTP/1.1\r\n" + hosts + b"\r\n")
+        assert (answer.status, answer.get("connection")) == (400, "close")
+        assert answer.json() == {"error": "a request has one Host header"}
+    await alive(running)
+
+
+async def test_a_coding_of_the_transfer_that_is_not_read_is_said_to_be_one(
+    running: Running,
+) -> None:
+    for coding in (b"gzip, chunked", b"gzip"):
+        head = HOST + b"transfer-encoding: " + coding + b"\r\n\r\n"
+        (answer,) = await said(running, b"POST /python/echo HTTP/1.1\r\n" + head + b"0\r\n\r\n")
+        assert (answer.status, answer.get("connection")) == (501, "close")
+        assert answer.json()["error"].startswith("a body is sent as it is, or chunked")
     await alive(running)
 
 
@@ -262,12 +280,12 @@ HALVES = [
     b"G",
     b"GET /pets/7 HTTP/1.1",
     b"GET /pets/7 HTTP/1.1\r\nhost: x\r\n",
-    b"POST /python/echo HTTP/1.1\r\ncontent-length: 10\r\n\r\n",
-    b"POST /python/echo HTTP/1.1\r\ncontent-length: 10\r\n\r\nabc",
-    b"POST /python/echo HTTP/1.1\r\ncontent-length: 150000\r\n\r\n" + b"x" * 100_000,
-    b"POST /python/echo HTTP/1.1\r\ntransfer-encoding: chunked\r\n\r\n",
-    b"POST /python/echo HTTP/1.1\r\ntransfer-encoding: chunked\r\n\r\n5\r\nab",
-    b"POST /python/echo HTTP/1.1\r\ntransfer-encoding: chunked\r\n\r\n2\r\nab\r\n",
+    POST + b"content-length: 10\r\n\r\n",
+    POST + b"content-length: 10\r\n\r\nabc",
+    POST + b"content-length: 150000\r\n\r\n" + b"x" * 100_000,
+    POST + b"transfer-encoding: chunked\r\n\r\n",
+    POST + b"transfer-encoding: chunked\r\n\r\n5\r\nab",
+    POST + b"transfer-encoding: chunked\r\n\r\n2\r\nab\r\n",
 ]
 
 

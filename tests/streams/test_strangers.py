@@ -137,10 +137,10 @@ class Raw:
         self.writer = writer
 
     @classmethod
-    async def open(cls, running: Running, handshake: str = HANDSHAKE) -> Raw:
+    async def open(cls, running: Running, handshake: str = HANDSHAKE, frames: bytes = b"") -> Raw:
         url = running.http.base_url
         raw = cls(*await asyncio.open_connection(url.host, url.port))
-        raw.writer.write(handshake.encode())
+        raw.writer.write(handshake.encode() + frames)
         return raw
 
     async def head(self) -> str:
@@ -231,6 +231,8 @@ HANDSHAKES = {
     "protocol with a comma": HANDSHAKE.replace(
         "\r\n\r\n", "\r\nSec-WebSocket-Protocol: ,,\r\n\r\n"
     ),
+    "a body": HANDSHAKE.replace("\r\n\r\n", "\r\nContent-Length: 2\r\n\r\n{}"),
+    "a body in chunks": HANDSHAKE.replace("\r\n\r\n", "\r\nTransfer-Encoding: chunked\r\n\r\n"),
     "two keys": HANDSHAKE.replace("\r\n\r\n", "\r\nSec-WebSocket-Key: AA==\r\n\r\n"),
 }
 
@@ -242,6 +244,40 @@ async def test_a_handshake_that_is_none_gets_a_reason(running: Running, handshak
     assert head.split()[1][:1] == b"4"
     assert json.loads(body)["error"]
     assert b"Traceback" not in body
+
+
+@pytest.mark.parametrize(
+    "more",
+    ["Cookie: a=" + "x" * 30_000, "\r\n".join(f"X-{n}: 1" for n in range(300))],
+    ids=["a long line", "many lines"],
+)
+async def test_a_handshake_may_be_as_long_as_any_request(running: Running, more: str) -> None:
+    raw = await Raw.open(running, HANDSHAKE.replace("\r\n\r\n", f"\r\n{more}\r\n\r\n"))
+    assert " 101 " in await raw.head()
+    raw.writer.close()
+
+
+async def test_what_comes_with_the_handshake_is_not_lost(running: Running) -> None:
+    join = json.dumps({"type": "join", "data": GOOD})
+    early = frame(9, b"p") + frame(1, join[:9].encode(), fin=False)
+    raw = await Raw.open(running, HANDSHAKE, early)
+    assert " 101 " in await raw.head()
+    raw.writer.write(frame(0, join[9:].encode()) + frame(8, struct.pack("!H", 1000)))
+    said = await raw.rest()
+    assert said.startswith(b"\x8a\x01p")
+    assert close_code(said) == 1000
+
+
+async def test_a_close_that_comes_with_the_handshake_is_answered(running: Running) -> None:
+    raw = await Raw.open(running, HANDSHAKE, frame(8, struct.pack("!H", 1000)))
+    assert " 101 " in await raw.head()
+    assert close_code(await raw.rest()) == 1000
+
+
+async def test_a_websocket_does_not_overtake_an_answer(running: Running) -> None:
+    first = "GET /nowhere HTTP/1.1\r\nHost: x\r\n\r\n"
+    raw = await Raw.open(running, first + HANDSHAKE)
+    assert b" 101 " not in await raw.rest()
 
 
 async def test_a_token_may_hold_any_bytes(running: Running) -> None:

@@ -5,11 +5,12 @@ from __future__ import annotations
 import asyncio
 import http
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 from typing import Any, Protocol, cast
 
+from websockets.datastructures import Headers
 from websockets.frames import CloseCode, Frame, Opcode
-from websockets.http11 import Request
+from websockets.http11 import Request, Response
 from websockets.protocol import State
 from websockets.server import ServerProtocol
 from websockets.typing import Subprotocol
@@ -64,9 +65,13 @@ class Link(asyncio.Protocol):
         self._opening = opening
         self._links = links
         self._server_state = server_state
-        self._conn = ServerProtocol(select_subprotocol=_first_protocol, max_size=max_message)
+        # HTTP has read the request, within limits of its own; from here on there are frames.
+        self._conn = ServerProtocol(
+            select_subprotocol=_first_protocol, max_size=max_message, state=State.OPEN
+        )
         self._client: Client | None = None
         self._task: asyncio.Task[None] | None = None
+        self._early = b""
         self._parts: list[bytes] = []
         self._is_text = False
         self._held = False
@@ -131,19 +136,33 @@ class Link(asyncio.Protocol):
         self._transport = cast(asyncio.Transport, inner)
         self._server_state.connections.add(self)
 
+    def open(
+        self, method: str, target: str, head: Iterable[tuple[bytes, bytes]], early: bytes
+    ) -> None:
+        """Take the request; `early` is what came right behind it."""
+        self._early = early
+        if method != "GET":
+            self._refuse(error_reply(405, f"a WebSocket is opened with GET, not {method}"))
+            return
+        lines = Headers((name.decode("latin-1"), value.decode("latin-1")) for name, value in head)
+        request = Request(target, lines)
+        response = self._conn.accept(request)
+        if response.status_code != http.HTTPStatus.SWITCHING_PROTOCOLS:
+            self._refuse(error_reply(response.status_code, (response.body or b"").decode().strip()))
+            return
+        self.hold()
+        self._task = asyncio.get_running_loop().create_task(self._decide(request, response))
+
     def data_received(self, data: bytes) -> None:
         """Read what came."""
         self.alive = True
+        if self._client is None:
+            self._early += b"" if self._over else data
+            return
         self._conn.receive_data(data)
         for event in self._conn.events_received():
-            if isinstance(event, Request):
-                self._open(event)
-            elif isinstance(event, Frame):
+            if isinstance(event, Frame):
                 self._frame(event)
-        if self._client is None:
-            if self._conn.parser_exc is not None and self._task is None:
-                self._refuse(error_reply(400, "this is no WebSocket handshake that can be read"))
-            return
         self._send_answers()
         if self._conn.close_expected() or self._conn.state is State.CLOSED:
             self._end()
@@ -175,31 +194,25 @@ class Link(asyncio.Protocol):
 
     # --- parts
 
-    def _open(self, request: Request) -> None:
-        response = self._conn.accept(request)
-        if response.status_code != http.HTTPStatus.SWITCHING_PROTOCOLS:
-            self._refuse(error_reply(response.status_code, (response.body or b"").decode().strip()))
+    async def _decide(self, request: Request, response: Response) -> None:
+        """Ask whether the client is let in, and tell it."""
+        try:
+            decision = await self._opening(self, request)
+        except Exception:
+            logging.getLogger(__name__).exception("a WebSocket could not be opened")
+            decision = error_reply(500, "Internal server error")
+        if self._over:
             return
-
-        async def decide() -> None:
-            try:
-                decision = await self._opening(self, request)
-            except Exception:
-                logging.getLogger(__name__).exception("a WebSocket could not be opened")
-                decision = error_reply(500, "Internal server error")
-            if self._over:
-                return
-            if isinstance(decision, Reply):
-                self._refuse(decision)
-                return
-            self._client = decision
-            self._conn.send_response(response)
-            self._send_answers()
-            self._links.add(self)
-            self.release()
-
-        self.hold()
-        self._task = asyncio.get_running_loop().create_task(decide())
+        if isinstance(decision, Reply):
+            self._refuse(decision)
+            return
+        self._client = decision
+        self._transport.write(response.serialize())
+        self._links.add(self)
+        self.release()
+        early, self._early = self._early, b""
+        if early:
+            self.data_received(early)
 
     def _frame(self, frame: Frame) -> None:
         if frame.opcode not in (Opcode.TEXT, Opcode.BINARY, Opcode.CONT):
@@ -219,7 +232,7 @@ class Link(asyncio.Protocol):
             self._client.received(message)
 
     def _send_answers(self) -> None:
-        """Send what the protocol itself has to say: the handshake, pongs, a close."""
+        """Send what the protocol itself has to say: pongs, a close."""
         answers = b"".join(self._conn.data_to_send())
         if answers and not self._over:
             if self.paused:

@@ -14,6 +14,7 @@ from uvicorn.config import Config
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 from uvicorn.server import ServerState
 
+from stepweave.http import upgrades
 from stepweave.http.cork import Corked
 from stepweave.http.response import error_reply
 from stepweave.trace import new_trace_id
@@ -72,6 +73,7 @@ class Protocol(HttpToolsProtocol):
         self._send_timer: asyncio.TimerHandle | None = None
         self._began_at = 0.0
         self._head_size = 0
+        self._hosts = 0
         self._unfinished = -1
         self._received = 0
         self._again = b""
@@ -112,10 +114,16 @@ class Protocol(HttpToolsProtocol):
             self.transport.abort()
         super().timeout_keep_alive_handler()
 
-    def handle_websocket_upgrade(self) -> None:
-        """Hand the connection over; its waits are no longer ours."""
+    def handle_websocket_upgrade(self, early: bytes = b"") -> None:
+        """Hand the connection over with what came behind the request; its waits are not ours."""
         self._stop_waiting()
-        super().handle_websocket_upgrade()
+        self.connections.discard(self)
+        link = cast(Any, self.ws_protocol_class)(
+            config=self.config, server_state=self.server_state, app_state=self.app_state
+        )
+        link.connection_made(self.transport)
+        self.transport.set_protocol(link)
+        link.open(self.scope["method"], self.url.decode("ascii"), self.headers, early)
 
     # --- reading
 
@@ -126,7 +134,10 @@ class Protocol(HttpToolsProtocol):
             self.parser.feed_data(data)
         except httptools.HttpParserUpgrade as upgrade:
             if self._should_upgrade():
-                self.handle_websocket_upgrade()
+                if self.cycle is None or self.cycle.response_complete:
+                    self.handle_websocket_upgrade(data[upgrade.args[0] :])
+                else:
+                    self._refuse(400, "a WebSocket cannot be opened before an answer that is due")
                 return
             again, self._again = self._again, b""
             self.data_received(again + data[upgrade.args[0] :])
@@ -156,6 +167,7 @@ class Protocol(HttpToolsProtocol):
             self._stop_waiting()
         self._phase = _HEAD
         self._head_size = 0
+        self._hosts = 0
         self._unfinished = -1
         super().on_message_begin()
 
@@ -172,8 +184,13 @@ class Protocol(HttpToolsProtocol):
         if self._phase != _HEAD:
             return
         name = name.lower()
-        if name == b"expect" and value.lower() == b"100-continue":
-            self.expect_100_continue = True
+        if name == b"host":
+            self._hosts += 1
+        elif name == b"expect":
+            if value.lower() == b"100-continue":
+                self.expect_100_continue = True
+        elif name == b"transfer-encoding" and value.strip().lower() != b"chunked":
+            raise _Refused(501, "a body is sent as it is, or chunked; no other coding is read")
         self.headers.append((name, value))
 
     def on_headers_complete(self) -> None:
@@ -182,12 +199,20 @@ class Protocol(HttpToolsProtocol):
             self._stop_waiting()
         if self._head_size > self._limits.max_header:
             raise _Refused(431, self._too_long())
+        if self._hosts != 1 and (self._hosts or self.parser.get_http_version() == "1.1"):
+            # With two, a proxy may have gone by the other one.
+            raise _Refused(400, "a request has one Host header")
         self._phase = _BODY
         self._received = 0
-        if self.parser.should_upgrade() and not self._should_upgrade():
-            self._again = self._without_upgrade()
-            if self._again:
-                return
+        if self.parser.should_upgrade():
+            if not self._should_upgrade():
+                version = self.parser.get_http_version().encode()
+                first = b"%b %b HTTP/%b" % (self.parser.get_method(), self.url, version)
+                self._again = upgrades.left_out(first, self.headers)
+                if self._again:
+                    return
+            elif upgrades.has_body(self.headers):
+                raise _Refused(400, "the request for a WebSocket has no body")
         super().on_headers_complete()
 
     def on_body(self, body: bytes) -> None:
@@ -205,19 +230,6 @@ class Protocol(HttpToolsProtocol):
         self._phase = _IDLE
         if not self._again:
             super().on_message_complete()
-
-    def _without_upgrade(self) -> bytes:
-        """The head that was read but for its offer to speak something else.
-
-        The parser takes what follows such a head for that other protocol. We speak HTTP/1.1 all
-        the same, as the offer allows, so the request and its body are read again without it.
-        """
-        kept = [line for line in self.headers if line[0] != b"upgrade"]
-        if len(kept) == len(self.headers):
-            return b""
-        version = self.parser.get_http_version().encode()
-        first = b"%b %b HTTP/%b\r\n" % (self.parser.get_method(), self.url, version)
-        return first + b"".join(b"%b: %b\r\n" % line for line in kept) + b"\r\n"
 
     def _too_long(self) -> str:
         return f"the headers are over the limit of {self._limits.max_header} bytes"
