@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from stepweave.engine.cron.job import MOST_MISSED, Job
 from stepweave.engine.cron.runs import Notice
+from stepweave.engine.store.operations import WRONG_CLOCK_MS
 
-__all__ = ["take_up"]
+__all__ = ["set_right", "take_up"]
 
 _MOST_COUNTED = 100
 
@@ -33,6 +34,22 @@ def take_up(job: Job, now: int, notice: Notice) -> None:
             notice(*_told(job, times, most), None)
             if job.catches_up:
                 job.owe(times[-most:])
+
+
+def set_right(job: Job, now: int, notice: Notice) -> bool:
+    """Forget the newest time that is recorded if only a wrong clock can have come to it, so that
+    the step need not wait for it; whether it was so."""
+    if job.newest is None or job.newest <= now + WRONG_CLOCK_MS:
+        return False
+    job.due = job.schedule.after(now)
+    notice(
+        "warn",
+        f"{job.step.name} ran for {job.shown(job.newest)}, more than a day from now: the clock "
+        f"was wrong then. It runs next at {job.shown(job.due)}",
+        None,
+    )
+    job.newest = now
+    return True
 
 
 def _told(job: Job, times: list[int], most: int) -> tuple[str, str]:

@@ -10,11 +10,12 @@ from typing import Any
 from stepweave.engine.cron.clock import Clock, SystemClock, Timer
 from stepweave.engine.cron.job import Job
 from stepweave.engine.cron.ledger import Ledger, passing
-from stepweave.engine.cron.recovery import take_up
+from stepweave.engine.cron.recovery import set_right, take_up
 from stepweave.engine.cron.runs import Ended, Notice, Runs
 from stepweave.engine.cron.ticks import Ticks
 from stepweave.engine.invoker import Invoker
 from stepweave.engine.store.contract import CronState, Store
+from stepweave.engine.store.operations import WRONG_CLOCK_MS
 from stepweave.errors import StepweaveError, UnknownStep
 from stepweave.steps.model import Step
 from stepweave.steps.schedule import Schedule, ScheduleError
@@ -69,6 +70,8 @@ class CronService:
         self._gone: dict[str, Job] = {}
         self._heap: list[tuple[int, str]] = []
         self._timer: Timer | None = None
+        self._latest = 0
+        """The latest time of day that the clock has shown."""
 
     # --- life
 
@@ -207,6 +210,7 @@ class CronService:
         state = self._states.pop(name, None)
         if state is not None:
             job.take_over(state)
+            self._set_right(job, now)
         if job.newest is None and job.catches_up and self._ticks.going:
             # It is seen for the first time; from now on it can miss something.
             self._ledger.end(name, passing(name, now))
@@ -226,6 +230,9 @@ class CronService:
         """Start what is due, and put each back with its next time."""
         self._timer = None
         now = self._clock.now()
+        if now < self._latest - WRONG_CLOCK_MS:
+            self._start_over(now)
+        self._latest = max(now, self._latest)
         while self._heap and self._heap[0][0] <= now:
             at, name = self._heap[0]
             job = self._jobs[name]
@@ -234,3 +241,16 @@ class CronService:
             if not job.paused:
                 self._ticks.fall_due(job, at, now)
         self._arm()
+
+    def _start_over(self, now: int) -> None:
+        """The clock was far ahead for a while: each step's next time is by the right one."""
+        self._latest = now
+        for job in self._jobs.values():
+            self._set_right(job, now)
+            job.due = job.schedule.after(max(now, job.newest or 0))
+        self._heap = [(job.due, name) for name, job in self._jobs.items()]
+        heapq.heapify(self._heap)
+
+    def _set_right(self, job: Job, now: int) -> None:
+        if set_right(job, now, self._notice) and self._ticks.going:
+            self._ledger.end(job.step.name, passing(job.step.name, now))

@@ -10,6 +10,7 @@ from stepweave.calls import now_ms
 from stepweave.engine.store import patch, plain
 from stepweave.engine.store.matching import require
 from stepweave.engine.store.operations import (
+    WRONG_CLOCK_MS,
     Bury,
     Cancel,
     CronDone,
@@ -197,8 +198,8 @@ def _cron_tick(connection: sqlite3.Connection, op: CronTick) -> bool:
     done = connection.execute(
         "INSERT INTO cron_ticks (step, at, ran) VALUES (?,?,?) ON CONFLICT (step) DO UPDATE"
         " SET at=excluded.at, ran=coalesce(excluded.ran, ran)"
-        " WHERE cron_ticks.at IS NULL OR excluded.at>cron_ticks.at",
-        (op.step, op.at, op.at if op.runs else None),
+        " WHERE cron_ticks.at IS NULL OR excluded.at>cron_ticks.at OR cron_ticks.at>?",
+        (op.step, op.at, op.at if op.runs else None, op.at + WRONG_CLOCK_MS),
     )
     if done.rowcount and op.runs:
         connection.execute("INSERT OR IGNORE INTO cron_open VALUES (?,?)", (op.step, op.at))

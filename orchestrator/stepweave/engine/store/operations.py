@@ -202,9 +202,14 @@ class StreamDelete(NamedTuple):
     at: int
 
 
+WRONG_CLOCK_MS = 86_400_000
+"""A clock that was ahead by more than this was wrong; one by less may have been corrected."""
+
+
 class CronTick(NamedTuple):
     """A step's tick begins, or goes by without a run (`runs` False) and is not to be made up.
-    Result: False when it, or a later one, did so before."""
+    Result: False when it, or a later one, did so before. One that is later by more than
+    WRONG_CLOCK_MS was a wrong clock's and does not count."""
 
     step: str
     at: int
