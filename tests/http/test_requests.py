@@ -198,6 +198,7 @@ async def test_what_has_no_known_type_is_bytes(
         ("application/json", b"name=Rex", "the body is not JSON: "),
         ("application/json", b'"\xff"', "the body is not JSON: "),
         ("application/json", b" ", "the body is not JSON: "),
+        ("application/x-www-form-urlencoded", b"a=%C3%BC&b=%FF", "the form is not UTF-8"),
         ("application/json", b"[" * 50_000, "the body is not JSON: "),
         ("text/plain", b"\xff\xfe", "the text is not UTF-8"),
         ("application/x-www-form-urlencoded", b"a=\xff", "the form is not UTF-8"),

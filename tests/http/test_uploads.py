@@ -145,6 +145,13 @@ async def test_files_come_with_their_fields(running: Running, language: str) -> 
     assert {(f["field"], f["type"]) for f in seen["files"]} == {("a", "text/x-a")}
 
 
+async def test_a_name_may_be_told_in_the_extended_form_alone(running: Running) -> None:
+    line = b"Content-Disposition: form-data; name=a; filename*=UTF-8''klein%20%C3%BC.txt"
+    body = b"--x\r\n" + line + b"\r\n\r\n\xff\r\n--x--\r\n"
+    seen = await post(running, "python", body, MULTIPART)
+    assert (seen["body"], seen["first"]) == ({}, "klein ü.txt")
+
+
 async def test_files_on_disk_are_gone_after_the_call(running: Running) -> None:
     uploads = running.it.project.storage / "uploads"
     body = form(("a", "a.bin", bytes(50_000)))

@@ -50,6 +50,8 @@ def test_plain_fields_are_text(text: str, means: dict[str, Any]) -> None:
         ("a[0]=x&a[1]=y", {"a": ["x", "y"]}),
         ("a[1]=y&a[0]=x", {"a": ["x", "y"]}),
         ("a[0][n]=1&a[1][n]=2", {"a": [{"n": "1"}, {"n": "2"}]}),
+        ("a[][b][]=1", {"a": [{"b": ["1"]}]}),
+        ("a[][0]=x&a[][1]=y", {"a": [["x", "y"]]}),
     ],
 )
 def test_repeated_keys_and_brackets_are_lists(text: str, means: dict[str, Any]) -> None:

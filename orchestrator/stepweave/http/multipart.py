@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import re
 from collections.abc import AsyncIterator
 from typing import Any
+from urllib.parse import unquote_to_bytes
 
 from python_multipart.exceptions import MultipartParseError
 from python_multipart.multipart import MultipartParser, parse_options_header
@@ -25,6 +27,9 @@ _FLUSH = 256 << 10
 
 _ESCAPES = (("%22", '"'), ("%0D", ""), ("%0A", ""))
 """What browsers write in place of the three characters that end a name."""
+
+
+_NAME_IN_UTF8 = re.compile(rb";\s*filename\*\s*=\s*utf-8'[^']*'([^;\s]*)", re.IGNORECASE)
 
 
 async def read(
@@ -119,7 +124,8 @@ class _Form:
         self._name = self._value = b""
 
     def _headers_finished(self) -> None:
-        kind, options = parse_options_header(self._headers.get(b"content-disposition"))
+        disposition = self._headers.get(b"content-disposition", b"")
+        kind, options = parse_options_header(disposition)
         field = options.get(b"name")
         if kind != b"form-data" or field is None:
             raise InvalidInput(
@@ -127,6 +133,8 @@ class _Form:
             )
         self._field = _text(field)
         name = options.get(b"filename")
+        if name is None and (found := _NAME_IN_UTF8.search(disposition)):
+            name = unquote_to_bytes(found[1])
         if name is None:
             if len(self.fields) >= self._max_fields:
                 raise InvalidInput(f"there are more than {self._max_fields:,} fields")

@@ -14,16 +14,27 @@ _MOST_FIELDS = 1000
 _DEEPEST = 5
 
 
-def parse(text: str, most: int = _MOST_FIELDS, encoding: str = "utf-8") -> dict[str, Any]:
+def parse(
+    text: str, most: int = _MOST_FIELDS, encoding: str = "utf-8", *, strict: bool = False
+) -> dict[str, Any]:
     """The fields as text, a list of texts when a key repeats, or a nested object.
 
-    Raises InvalidInput for more than `most` fields. Keys nested deeper than five levels keep
-    the rest of their brackets as part of the last name.
+    Raises InvalidInput for more than `most` fields, and with `strict` for escapes that stand for
+    no text in the encoding; without, such bytes become U+FFFD. Keys nested deeper than five
+    levels keep the rest of their brackets as part of the last name.
     """
     if not text:
         return {}
     try:
-        pairs = parse_qsl(text, keep_blank_values=True, encoding=encoding, max_num_fields=most)
+        pairs = parse_qsl(
+            text,
+            keep_blank_values=True,
+            encoding=encoding,
+            errors="strict" if strict else "replace",
+            max_num_fields=most,
+        )
+    except UnicodeDecodeError as error:
+        raise InvalidInput(f"the form is not {encoding.upper()}") from error
     except ValueError as error:
         raise InvalidInput(f"there are more than {most:,} fields") from error
     return nested(pairs)
@@ -72,7 +83,7 @@ def _tidy(value: Any) -> Any:
         return value
     if value.keys() == {""}:
         items = value[""]
-        return items if isinstance(items, list) else [items]
+        return items if isinstance(items, list) else [_tidy(items)]
     tidy = {key: _tidy(inner) for key, inner in value.items()}
     indexes = [str(index) for index in range(len(tidy))]
     return [tidy[index] for index in indexes] if tidy.keys() == set(indexes) else tidy

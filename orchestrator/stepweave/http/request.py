@@ -143,7 +143,7 @@ def body_payload(
     if kind == _FORM:
         # Escapes stand for bytes in the charset, so the text around them is read first.
         text = _text(body, charset, "the form")
-        value = query.parse(text, max_fields, charset)
+        value = query.parse(text, max_fields, charset, strict=True)
         return ("json", orjson.dumps(value)), value, body
     if kind.startswith("text/"):
         text = _text(body, charset, "the text")
