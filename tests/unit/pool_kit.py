@@ -55,7 +55,7 @@ class Bench:
         self.pool = Pool(
             launch,
             self.services,
-            PoolOptions(**{"cancel_grace_s": 0.05, **options}),
+            PoolOptions(**{"cancel_grace_s": 30.0, **options}),
             lambda level, message: self.notices.append(message),
         )
 

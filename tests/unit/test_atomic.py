@@ -417,10 +417,14 @@ async def test_an_event_with_other_subscribers_leaves_the_store_with_the_last(st
 
 
 async def test_a_batch_is_settled_and_written_together(start: Start) -> None:
-    world = start(atomic("A", batch=Batch(5, wait_s=0.05)))
+    world = start(atomic("A", batch=Batch(5), concurrency=1))
     runs: list[list[int]] = []
+    all_wait = asyncio.Event()
 
     async def body(ctx: Handler) -> Outcome:
+        if ctx.data == ["first"]:
+            await all_wait.wait()
+            return OK
         runs.append(ctx.data)
         for _ in ctx.data:
             await ctx.add("g", "count")
@@ -429,10 +433,11 @@ async def test_a_batch_is_settled_and_written_together(start: Start) -> None:
         return Outcome("ok", encode({"failed": [0]} if len(runs) == 2 else None))
 
     world.handler("A", body)
-    for n in range(5):
-        await world.rig.publish(data=n)
+    for data in ("first", *range(5)):
+        await world.rig.publish(data=data)
+    all_wait.set()
     await world.rig.settled()
-    assert sorted(runs[0]) == list(range(5))
+    assert runs[0] == list(range(5))
     assert world.read("g", "count") == 6
     assert await world.rig.store.pending() == []
 

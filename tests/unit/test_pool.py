@@ -72,7 +72,9 @@ async def test_a_call_past_its_deadline_is_cancelled_and_ends_as_timeout(bench: 
     assert bench.pool.restarts == 0
 
 
-async def test_a_child_that_will_not_stop_is_replaced(bench: Bench) -> None:
+async def test_a_child_that_will_not_stop_is_replaced() -> None:
+    bench = Bench(cancel_grace_s=0.05)
+    await bench.pool.start()
     (before,) = bench.pool.children
     outcome = await bench.outcome("stuck", deadline=0.02)
     assert outcome.status == "timeout"
@@ -80,6 +82,7 @@ async def test_a_child_that_will_not_stop_is_replaced(bench: Bench) -> None:
     assert await bench.outcome("echo") == ECHOED
     async with asyncio.timeout(20):
         await before.exited.wait()
+    await bench.pool.stop(0.1)
 
 
 async def test_a_waiting_call_can_be_cancelled(bench: Bench) -> None:
@@ -154,8 +157,8 @@ async def test_a_slow_suspect_does_not_hold_up_others_that_saw_one_death(bench: 
 
 
 async def test_the_time_of_a_suspect_begins_with_its_turn(bench: Bench) -> None:
-    _, first = bench.call("hang", deadline=0.3, suspect=2)
-    _, second = bench.call("echo", deadline=0.3, suspect=2)
+    _, first = bench.call("hang", deadline=1, suspect=2)
+    _, second = bench.call("echo", deadline=1, suspect=2)
     assert (await first).status == "timeout"
     assert await second == ECHOED
 

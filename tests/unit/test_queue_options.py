@@ -77,21 +77,25 @@ def most_in_a_window(starts: list[float], window_s: float) -> int:
     return max(sum(at <= other < at + window_s for other in starts) for at in starts)
 
 
-async def test_no_window_has_more_starts_than_its_limit(start: Start) -> None:
-    window = 0.2
+async def test_no_window_has_more_starts_than_its_limit(
+    start: Start, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    window = 0.3
     rig = start(step("A", throttle=Throttle(limit=5, window_s=window)))
     starts: list[float] = []
+    dispatch = rig.runners.dispatch
 
-    def handler(call: Call) -> Outcome:
+    def note(call: Call) -> None:
         starts.append(time.monotonic())
-        return OK
+        dispatch(call)
 
-    rig.handler("A", handler)
+    monkeypatch.setattr(rig.runners, "dispatch", note)
     for n in range(17):
         await rig.publish(data=n)
     await rig.settled()
     assert len(starts) == 17
-    assert most_in_a_window(starts, window * 0.9) <= 5
+    # Between a start and this note of it a busy machine may do something else for a while.
+    assert most_in_a_window(starts, window * 0.6) <= 5
     assert sorted(rig.seen("A")) == list(range(17))
 
 
@@ -142,15 +146,22 @@ async def test_a_batch_takes_what_waits_up_to_its_size(start: Start) -> None:
 
 
 async def test_the_first_of_a_batch_waits_for_others(start: Start) -> None:
-    rig = start(step("A", batch=Batch(3, wait_s=0.05)))
-    for n in range(5):
+    rig = start(step("A", batch=Batch(3, wait_s=3600)))
+    for n in range(6):
         await rig.publish(data=n)
     await rig.settled()
-    assert rig.seen("A") == [[0, 1, 2], [3, 4]]
+    assert rig.seen("A") == [[0, 1, 2], [3, 4, 5]]
+
+
+async def test_a_batch_that_is_not_full_goes_when_its_time_is_over(start: Start) -> None:
+    rig = start(step("A", batch=Batch(3, wait_s=0.02)))
+    await rig.publish(data=0)
+    await rig.settled()
+    assert rig.seen("A") == [[0]]
 
 
 async def test_data_of_any_kind_is_joined(start: Start) -> None:
-    rig = start(step("A", batch=Batch(4, wait_s=0.05)))
+    rig = start(step("A", batch=Batch(4, wait_s=3600)))
     for data in ({"a": [1]}, b"\x00\xff", None, "text"):
         await rig.publish(data=data)
     await rig.settled()
@@ -158,14 +169,18 @@ async def test_data_of_any_kind_is_joined(start: Start) -> None:
 
 
 async def test_only_those_named_as_failed_are_tried_again(start: Start) -> None:
-    rig = start(step("A", batch=Batch(4, wait_s=0.05)))
-    answers = iter([{"failed": [1, 3]}, {"failed": []}])
-    rig.handler("A", lambda call: Outcome("ok", encode(next(answers))))
+    rig = start(step("A", batch=Batch(4), concurrency=1))
+    gate = Gate(rig, "A")
+    await rig.publish(data="first")
+    await until(lambda: gate.open)
     for n in range(4):
         await rig.publish(data=n)
+    wrong = iter([[1, 3]])
+    rig.handler("A", lambda call: Outcome("ok", encode({"failed": next(wrong, [])})))
+    gate.end()
     await rig.settled()
-    assert rig.seen("A")[0] == [0, 1, 2, 3]
-    assert sorted(n for batch in rig.seen("A")[1:] for n in batch) == [1, 3]
+    assert rig.seen("A")[:2] == [["first"], [0, 1, 2, 3]]
+    assert sorted(n for batch in rig.seen("A")[2:] for n in batch) == [1, 3]
 
 
 @pytest.mark.parametrize("named", [[4], [-1], "all", [True], [0.0]])

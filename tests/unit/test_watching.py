@@ -61,12 +61,15 @@ async def test_files_of_the_project_are_told_and_those_of_others_are_not(seen: S
 async def test_what_changes_while_a_batch_is_worked_on_comes_as_one(seen: Seen) -> None:
     (seen.root / "first.py").write_text("x")
     await seen.until("first.py")
-    for number in range(5):
-        (seen.root / f"{number}.py").write_text("x")
-        await asyncio.sleep(0.1)
+    names = [f"{number}.py" for number in range(5)]
+    async with asyncio.timeout(30):
+        for name in names:
+            (seen.root / name).write_text("x")
+            while str(seen.root / name) not in seen.watch._paths:
+                await asyncio.sleep(0.005)
     before = len(seen.batches)
-    await seen.until(*(f"{number}.py" for number in range(5)))
-    assert len(seen.batches) <= before + 2
+    await seen.until(*names)
+    assert len(seen.batches) == before + 1
 
 
 async def test_where_the_system_tells_nothing_the_files_are_looked_at(
