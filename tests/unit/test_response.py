@@ -53,6 +53,13 @@ def test_no_body_is_empty_and_has_no_type() -> None:
     assert reply.head == [(b"content-length", b"0")]
 
 
+def test_a_reset_content_has_no_body_and_says_so() -> None:
+    reply = answer(205, ("text", b"x"))
+
+    assert reply.body == b""
+    assert reply.head == [(b"content-length", b"0")]
+
+
 @pytest.mark.parametrize("status", [204, 304])
 def test_an_answer_that_may_have_no_body_has_none_and_no_length(status: int) -> None:
     reply = answer(status, ("json", b'{"a":1}'), etag='"1"')

@@ -40,7 +40,8 @@ _CONTENT_TYPES = {
     "text": b"text/html; charset=utf-8",
     "bytes": b"application/octet-stream",
 }
-_NO_BODY = (204, 304)
+_NO_BODY = (204, 205, 304)
+_NO_LENGTH = (204, 304)
 _JSON_TYPE = (b"content-type", b"application/json")
 
 
@@ -75,7 +76,7 @@ def from_handler(result: Any) -> Reply:
         if not typed:
             head.append((b"content-type", _CONTENT_TYPES[body[0]]))
         data = payload.as_json(body) if body[0] == "msgpack" else body[1]
-    if status not in _NO_BODY:
+    if status not in _NO_LENGTH:
         head.append((b"content-length", b"%d" % len(data)))
     return Reply(status, head, data)
 

@@ -217,7 +217,7 @@ class _Builder:
             if status in errors and schema != _ERROR_REF:
                 schema = {"anyOf": [schema, _ERROR_REF]}
             found[status] = {"description": _phrase(status)}
-            if status not in (204, 304):
+            if status not in (204, 205, 304):
                 found[status]["content"] = {"application/json": {"schema": schema}}
         for status in errors - found.keys():
             found[status] = {"$ref": f"#/components/responses/Error{status}"}

@@ -289,6 +289,10 @@ withChild(
       if (!as.includes('Stream'))
         assert.match(message, /an API step returns \{ status: 200, body: … \}/)
     }
+    const listed = await refused(
+      child.api('a.step.js', { query: { as: '({ status: 200, headers: [["x-a", "1"]] })' } }),
+    )
+    assert.match(listed.message, /the headers of an API step are an object, not \[/)
     const circle = await refused(
       child.api('a.step.js', {
         query: { as: 'const a = {}; a.a = a; ({ status: 200, body: a })' },

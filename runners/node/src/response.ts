@@ -50,7 +50,7 @@ function bodyOf(body: unknown): Payload | null {
 
 /** Plain objects, Headers and Maps; values as text, absent ones left out. */
 function headersOf(headers: unknown): Record<string, string | string[]> {
-  if (typeof headers !== 'object' || headers === null) {
+  if (typeof headers !== 'object' || headers === null || Array.isArray(headers)) {
     throw new InvalidResponse(`the headers of an API step are an object, not ${shown(headers)}`)
   }
   if (headers instanceof Headers) return fromHeaders(headers)
