@@ -257,7 +257,7 @@ class History:
         self.subscribe()
         await self.rig.store.apply(())
         async with asyncio.timeout(20):
-            while self.rig.bus.waiting or self.rig.bus._dispatcher._runs.unrecorded:
+            while self.rig.bus.waiting or self.rig.bus._dispatcher._records.unrecorded:
                 while self.open:
                     self.end_one()
                 await self.letters(1)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,11 +10,14 @@ import orjson
 import pytest
 
 from stepweave.calls import Call, Outcome
-from stepweave.errors import Busy, NotDeclared, ShuttingDown
+from stepweave.engine.delivery import records
+from stepweave.engine.store.contract import Done as StoreDone
+from stepweave.engine.store.operations import Operation, Retry
+from stepweave.errors import Busy, NotDeclared, ShuttingDown, StoreFailed
 from stepweave.payload import decode, encode
 from stepweave.steps.schema import Validator
 from stepweave.trace import Span, new_trace_id
-from tests.unit.engine_kit import LOST, OK, Rig, failed, step
+from tests.unit.engine_kit import LOST, OK, Rig, failed, step, until
 from tests.unit.queue_kit import Start
 
 pytestmark = pytest.mark.anyio
@@ -273,3 +276,39 @@ def running(rig: Rig, source: Any) -> Call:
     """A call of a step, as if its handler were at work."""
     span = Span(new_trace_id(), source.name, "event", "python")
     return Call(source, "event", {}, span, lambda outcome: None)
+
+
+# --- a store that refuses
+
+
+async def test_a_try_that_the_store_refuses_to_note_counts_after_a_restart_all_the_same(
+    start: Start, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(records, "_REFUSED_S", 0.01)
+    rig = start(step("A", max_retries=1))
+    refused: list[Retry] = []
+    submit = rig.store.submit
+
+    def submit_no_retry(operations: Sequence[Operation], done: StoreDone | None = None) -> int:
+        if len(refused) < 3 and operations and isinstance(operations[0], Retry):
+            refused.append(operations[0])
+            assert done is not None
+            done(StoreFailed("the disk is full"), None)
+            return rig.store.last_sequence
+        return submit(operations, done)
+
+    monkeypatch.setattr(rig.store, "submit", submit_no_retry)
+    rig.handler("A", lambda call: failed() if call.attempt == 1 else None)
+    await rig.publish()
+    await until(lambda: len(rig.runners.calls) == 2)
+    assert [text for level, text in rig.notices if level == "error"] == [
+        "what became of a delivery was not recorded: the disk is full"
+    ]
+    assert rig.runners.calls[1].attempt == 2
+    await rig.close()
+
+    again = start(step("A", max_retries=1))
+    again.handler("A", lambda call: failed())
+    again.bus.recover()
+    await again.settled()
+    assert [call.attempt for call in again.runners.calls] == [2]

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from stepweave.engine.delivery import groups, ready, retries, runs, subscription
+from stepweave.engine.delivery import groups, ready, records, retries, subscription
 from tests.unit.engine_history import History
 
 pytestmark = pytest.mark.anyio
@@ -28,7 +28,7 @@ def small(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(ready, "_WINDOW", 3)
     monkeypatch.setattr(ready, "_REFILL", 2)
     monkeypatch.setattr(groups, "_WINDOW", 3)
-    monkeypatch.setattr(runs, "_REFUSED_S", 0.002)
+    monkeypatch.setattr(records, "_REFUSED_S", 0.002)
     monkeypatch.setattr(subscription, "_UNREADABLE_S", 0.002)
     monkeypatch.setattr(retries, "_LATER_MS", dict.fromkeys(retries._LATER_MS, 1))
     monkeypatch.setattr(retries, "_LOST_MS", 1)

@@ -11,10 +11,12 @@ from stepweave.engine import ids
 from stepweave.engine.delivery.bodies import Bodies
 from stepweave.engine.delivery.cancelled import Cancelled
 from stepweave.engine.delivery.delays import Delays
+from stepweave.engine.delivery.ends import Ends, Notice
 from stepweave.engine.delivery.event import UNKNOWN, Delivery, Event
 from stepweave.engine.delivery.pace import Pace
 from stepweave.engine.delivery.parked import Parked
-from stepweave.engine.delivery.runs import Notice, Runs
+from stepweave.engine.delivery.records import Records
+from stepweave.engine.delivery.runs import Runs
 from stepweave.engine.delivery.starts import Starts
 from stepweave.engine.delivery.subscription import Subscription
 from stepweave.engine.invoker import Invoker
@@ -57,17 +59,25 @@ class Dispatcher:
         self._delays = Delays(self._release)
         self._bodies = Bodies()
         self._cancelled = Cancelled()
-        self._runs = Runs(
-            store,
-            invoker,
+        self._records = Records(store, self._refused)
+        self._ends = Ends(
+            self._records,
             notice,
-            strict_input=strict_input,
             delay=self._pause,
             ended=self._ended,
             cancelled=self._cancelled,
         )
+        runs = Runs(invoker, self._ends, notice, strict_input=strict_input)
         self._starts = Starts(
-            store, notice, self._runs, self._bodies, self._cancelled, self._one_less, self._delay
+            store,
+            notice,
+            self._records,
+            runs,
+            self._ends,
+            self._bodies,
+            self._cancelled,
+            self._one_less,
+            self._delay,
         )
         self.unsettled = 0
         """Deliveries that are neither settled nor buried, parked ones included."""
@@ -156,7 +166,7 @@ class Dispatcher:
         def committed(error: StepweaveError | None, results: Any) -> None:
             # One that is over was there because the store had refused to note its end.
             names = () if error is not None else results[0]
-            gone = [name for name in names if (event, name) not in self._runs.unrecorded]
+            gone = [name for name in names if (event, name) not in self._records.unrecorded]
             self._answered(event, gone)
             self._take_away(event, gone)
             done(error, None if error is not None else len(gone))
@@ -198,7 +208,7 @@ class Dispatcher:
 
     def running_steps(self, event: int) -> tuple[str, ...]:
         """The steps in which an event runs now, or is over without the store knowing."""
-        unrecorded = [name for id, name in self._runs.unrecorded if id == event]
+        unrecorded = [name for id, name in self._records.unrecorded if id == event]
         running = [
             subscription.name
             for subscription in self._all()
@@ -210,9 +220,9 @@ class Dispatcher:
         """Totals since start, and per subscription what runs, waits, is delayed or held."""
         delayed = self._delays.counts()
         return {
-            "delivered": self._runs.delivered,
-            "retried": self._runs.retried,
-            "buried": self._runs.buried,
+            "delivered": self._ends.delivered,
+            "retried": self._ends.retried,
+            "buried": self._ends.buried,
             "subscriptions": {
                 name: {**s.describe(), "delayed": delayed.get(name, 0)}
                 for name, s in self._subscriptions.items()
@@ -224,7 +234,7 @@ class Dispatcher:
         """Start no further delivery; what is not settled is delivered after the next start."""
         self._stopped = True
         self._delays.stop()
-        self._runs.stop()
+        self._records.stop()
         for subscription in self._subscriptions.values():
             subscription.paused = True
 
@@ -344,6 +354,9 @@ class Dispatcher:
             priority = self.priority(name, row.priority)
             self._schedule(Delivery(event, name, row.attempt, due_at, priority, row.rank))
         return len(rows)
+
+    def _refused(self, error: StepweaveError) -> None:
+        self._notice("error", f"what became of a delivery was not recorded: {error}", None)
 
     def _one_less(self) -> None:
         self.unsettled -= 1

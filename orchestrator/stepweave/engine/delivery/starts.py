@@ -8,10 +8,12 @@ from stepweave.calls import now_ms
 from stepweave.engine.delivery import batches
 from stepweave.engine.delivery.bodies import Bodies
 from stepweave.engine.delivery.cancelled import Cancelled
+from stepweave.engine.delivery.ends import Ends, Notice
 from stepweave.engine.delivery.event import UNKNOWN, Delivery, Event
 from stepweave.engine.delivery.lanes import lane_of
 from stepweave.engine.delivery.ready import entry_id
-from stepweave.engine.delivery.runs import Notice, Runs
+from stepweave.engine.delivery.records import Records
+from stepweave.engine.delivery.runs import Runs
 from stepweave.engine.delivery.subscription import Subscription
 from stepweave.engine.store.contract import Store, StoredEvent
 from stepweave.engine.store.operations import Start
@@ -33,7 +35,9 @@ class Starts:
         self,
         store: Store,
         notice: Notice,
+        records: Records,
         runs: Runs,
+        ends: Ends,
         bodies: Bodies,
         cancelled: Cancelled,
         gone: Callable[[], None],
@@ -41,7 +45,9 @@ class Starts:
     ) -> None:
         self._store = store
         self._notice = notice
+        self._records = records
         self._runs = runs
+        self._ends = ends
         self._bodies = bodies
         self._cancelled = cancelled
         self._gone = gone
@@ -60,10 +66,10 @@ class Starts:
         def read(error: StepweaveError | None, stored: StoredEvent | None) -> None:
             if error is not None:
                 self._notice("error", f"an event cannot be read, it is tried again: {error}", None)
-                self._runs.again(subscription, delivery, _UNREADABLE_PAUSE_MS)
+                self._ends.again(subscription, delivery, _UNREADABLE_PAUSE_MS)
                 subscription.free()
             elif stored is None:
-                self._runs.settle(subscription, delivery)
+                self._ends.settle(subscription, delivery)
                 subscription.free()
             else:
                 event.fill(stored)
@@ -83,7 +89,7 @@ class Starts:
         except StoreFailed as error:
             self._notice("error", f"events cannot be read, they are tried again: {error}", None)
             for each in deliveries:
-                self._runs.again(subscription, each, _UNREADABLE_PAUSE_MS)
+                self._ends.again(subscription, each, _UNREADABLE_PAUSE_MS)
             deliveries = []
         count = batches.fitting([each.event.size for each in deliveries])
         subscription.put_back(deliveries[count:])
@@ -145,7 +151,7 @@ class Starts:
                 self._runs.run(subscription, delivery)
 
             # A restart must know of it, lest the window be opened twice.
-            self._runs.record(Start(subscription.name, name, now_ms()), recorded)
+            self._records.once(Start(subscription.name, name, now_ms()), recorded)
 
     def _loaded(self, subscription: Subscription, deliveries: list[Delivery]) -> list[Delivery]:
         unread = {each.event.id: each for each in deliveries if not each.event.loaded}
@@ -156,7 +162,7 @@ class Starts:
             event.fill(stored)
             self._bodies.take(event)
         for gone in unread.values():
-            self._runs.settle(subscription, gone)
+            self._ends.settle(subscription, gone)
         return [each for each in deliveries if each.event.id not in unread]
 
     def _set_aside(self, subscription: Subscription, delivery: Delivery) -> bool:
