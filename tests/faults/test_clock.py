@@ -130,9 +130,10 @@ async def test_no_tick_of_a_schedule_runs_twice_and_nothing_spins(
             await running.settled()
             used = time.process_time()
             await asyncio.sleep(1.2)
-            assert time.process_time() - used < 0.5
+            assert time.process_time() - used < 0.8
+            if ns > 0:
+                await running.until(lambda: ran(running) > 1, "a tick of the new time")
             ran(running)
-        assert ran(running) > 1
     assert len(set(seen.values())) == len(seen)
 
 

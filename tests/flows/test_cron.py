@@ -71,6 +71,7 @@ async def test_a_tick_that_was_recorded_by_another_is_not_run(tmp_path: Path) ->
     async with start(tmp_path, files) as running:
         at = time.time_ns() // 1_000_000 + 3_600_000
         assert await running.it.store.apply((CronTick("Tickpython", at),)) == [True]
+        await running.until(lambda: not running.it.cron.statistics()[0]["running"], "their ends")
         ran = len(await running.state("ticks.python"))
         due = running.it.cron.statistics()[0]["next"]
         await running.until(

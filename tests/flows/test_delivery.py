@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -148,8 +149,7 @@ async def test_a_batch_handler_takes_a_list_and_names_those_that_failed(
     tmp_path: Path, language: str
 ) -> None:
     async with start(tmp_path, step_file(language, "batch")) as running:
-        for n in range(4):
-            await running.emit(f"batch.{language}", {"n": n})
+        await asyncio.gather(*(running.emit(f"batch.{language}", {"n": n}) for n in range(4)))
         await running.settled()
         assert await running.state("batches") == {"0": [0, 1, 2, 3], "2": [2]}
 

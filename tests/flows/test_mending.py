@@ -114,7 +114,7 @@ def terminal(tmp_path: Path) -> Terminal:
 
 
 def order(url: str, id: str, amount: int) -> None:
-    answer = httpx.post(f"{url}/orders", json={"id": id, "amount": amount})
+    answer = httpx.post(f"{url}/orders", json={"id": id, "amount": amount}, timeout=LIMIT_S)
     assert answer.status_code == 202
 
 
@@ -150,12 +150,12 @@ def test_a_dead_letter_is_shown_mended_and_handled(terminal: Terminal) -> None:
 def test_production_lets_in_its_own_user_and_those_with_the_token(terminal: Terminal) -> None:
     with terminal.serving("start") as url:
         assert terminal.json("events", "dead")["dead"] == []
-        assert httpx.get(f"{url}/_stepweave/api/dead").status_code == 404
+        assert httpx.get(f"{url}/_stepweave/api/dead", timeout=LIMIT_S).status_code == 404
     with terminal.serving("start", STEPWEAVE_SERVER_TOKEN="s3cret") as url:
         assert terminal.json("state", "groups")["groups"] == []
         for token, status in (("s3cret", 200), ("wrong", 401)):
             headers = {"authorization": f"Bearer {token}"}
-            answer = httpx.get(f"{url}/_stepweave/api/dead", headers=headers)
+            answer = httpx.get(f"{url}/_stepweave/api/dead", headers=headers, timeout=LIMIT_S)
             assert answer.status_code == status
 
 

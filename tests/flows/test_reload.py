@@ -181,6 +181,9 @@ async def test_fifty_edits_under_load_fail_no_request(running: Running, endpoint
         while not over.is_set():
             seen.append(await endpoint.ask(running))
 
+    def served() -> set[str]:
+        return {answer["code"] for answer in seen if answer is not None}
+
     clients = [asyncio.create_task(load()) for _ in range(4)]
     for number in range(50):
         if number % 5 == 4:
@@ -189,14 +192,11 @@ async def test_fifty_edits_under_load_fail_no_request(running: Running, endpoint
             endpoint.step(code=f"code {number}")
         await asyncio.sleep(0.02)
         if number % 10 == 3:
-            await endpoint.answers(running, f"code {number}", endpoint.values["word"])
+            await running.until(lambda code=f"code {number}": code in served(), "the new code")
     await endpoint.answers(running, "code 48", "word 49")
     over.set()
     await asyncio.gather(*clients)
     assert None not in seen
-    assert {f"code {number}" for number in (3, 13, 23, 33, 43, 48)} <= {
-        answer["code"] for answer in seen
-    }
     await running.until(lambda: not endpoint.problems(running), "no problem")
 
 
@@ -259,9 +259,15 @@ async def test_edited_topics_take_effect_and_waiting_events_stay(
     await running.settled()
     assert await running.state(group) == {"1": "a.first", "3": "a.second"}
 
-    await running.emit("a.second", {"n": 4}, due_at=_soon(200))
-    (root / relpath).unlink()
-    await running.until(lambda: name not in running.it.registry.steps, "the end of the step")
+    for delay_ms in (200, 2_000, 20_000):
+        await running.emit("a.second", {"n": 4}, due_at=_soon(delay_ms))
+        (root / relpath).unlink()
+        await running.until(lambda: name not in running.it.registry.steps, "the end of the step")
+        if running.it.bus.waiting:
+            break
+        # The machine was so slow that the event was due before its step had left.
+        edit("a.second")
+        await running.until(lambda: subscribes("a.second"), "the step")
     await running.until(lambda: running.it.bus.statistics()["parked"].get(name), "a parked event")
     edit("a.third")
     await running.settled()
