@@ -73,6 +73,15 @@ async def test_a_key_has_a_concurrency_of_its_own(start: Start) -> None:
     assert [d["n"] for d in rig.seen("A") if d.get("who", {}).get("id") == "x"] == [1, 2, 3]
 
 
+async def test_what_waits_for_its_lane_goes_by_priority(start: Start) -> None:
+    rig = start(step("A", throttle=Throttle(key=("who",), concurrency=1)))
+    gate = Gate(rig)
+    for n, priority in ((0, 0), (1, 0), (2, 7), (3, -1), (4, 7), (5, 9)):
+        await rig.publish(data={"who": "x", "n": n}, priority=priority)
+    await until(lambda: rig.bus.statistics()["subscriptions"]["A"]["lanes"] == {"x": 5})
+    assert [data["n"] for data in await gate.drain(rig)] == [0, 5, 2, 4, 1, 3]
+
+
 def most_in_a_window(starts: list[float], window_s: float) -> int:
     return max(sum(at <= other < at + window_s for other in starts) for at in starts)
 

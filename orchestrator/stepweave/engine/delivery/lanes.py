@@ -14,6 +14,7 @@ from stepweave import payload
 from stepweave.engine.delivery.event import Delivery
 from stepweave.errors import InvalidInput
 from stepweave.payload import Payload
+from stepweave.ranked import Ranked
 from stepweave.steps.model import Throttle
 
 __all__ = ["Lane", "Lanes", "lane_of"]
@@ -58,7 +59,7 @@ class Lane:
         self.coming: set[Delivery] = set()
         self.begun = 0
         self.starts: deque[float] = deque()
-        self.waiting: deque[Delivery] = deque()
+        self.waiting: Ranked[Delivery] = Ranked()
         self.timer: asyncio.TimerHandle | None = None
 
     @property
@@ -105,7 +106,7 @@ class Lanes:
         if delivery in lane.coming:
             lane.coming.discard(delivery)
         elif lane.waiting or self._free(lane) <= 0:
-            lane.waiting.append(delivery)
+            lane.waiting.append(delivery, delivery.priority)
             self._advance(lane)
             return None
         delivery.lane = lane
@@ -148,9 +149,9 @@ class Lanes:
 
     def leave(self) -> list[Delivery]:
         """Give up what waits."""
-        left = [delivery for lane in self._lanes.values() for delivery in lane.waiting]
+        left: list[Delivery] = []
         for lane in self._lanes.values():
-            lane.waiting.clear()
+            left += lane.waiting.clear()
             _unset(lane)
         return left
 
