@@ -1,16 +1,17 @@
 """A runner in a few lines, for faults that no real runner should have; its steps say what to do.
 
 Run as a program: speaks protocol 1 over stdin and stdout, synchronously. A step's handle is the
-behaviour: echo, die, hang (until cancelled), slow (for a moment), stuck (for ever), garbage,
-wrong_shape, text, twice, loud, raw (writes the bytes that it is given in hexadecimal, and no
-answer). A step file that exists holds its config as JSON. With an argument it misbehaves at once:
-exit, silent, old.
+behaviour: echo, die, hang (until cancelled), slow (until it gets SIGUSR1), stuck (for ever),
+garbage, wrong_shape, text, twice, loud, raw (writes the bytes that it is given in hexadecimal, and
+no answer). A step file that exists holds its config as JSON. With an argument it misbehaves at
+once: exit, silent, old.
 """
 
 from __future__ import annotations
 
 import json
 import os
+import signal
 import sys
 import time
 from pathlib import Path
@@ -54,7 +55,7 @@ def invoke(request_id: int, params: dict[str, Any]) -> None:
     elif behaviour == "hang":
         hanging.add(request_id)
     elif behaviour == "slow":
-        time.sleep(0.3)
+        signal.sigwait([signal.SIGUSR1])
         send([1, request_id, None, params["input"]["data"]])
     elif behaviour == "stuck":
         while True:
@@ -76,6 +77,7 @@ def invoke(request_id: int, params: dict[str, Any]) -> None:
 
 
 def main() -> None:
+    signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGUSR1])
     if "exit" in sys.argv:
         print("cannot find module zod", file=sys.stderr, flush=True)
         sys.exit(1)

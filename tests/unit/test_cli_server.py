@@ -58,7 +58,9 @@ class Server:
 
     def end(self, number: int = signal.SIGTERM) -> int:
         self.process.send_signal(number)
-        return self.process.wait(120)
+        code = self.process.wait(120)
+        self._reader.join()
+        return code
 
 
 @pytest.fixture

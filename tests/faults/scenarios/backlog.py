@@ -74,7 +74,7 @@ async def _fill(folder: Path, count: int) -> None:
     """Put events into the store as a bus would."""
     store = SqliteStore(folder, "process")
     event_ids = ids.EventIds()
-    pause = 50 if count < 10_000 else 0  # a small backlog would be gone before anybody can look
+    pause = 100 if count < 10_000 else 0  # a small backlog would be gone before anybody can look
     trace = format_traceparent(new_trace_id(), new_span_id())
     for number in range(count):
         name = handlers.LANGUAGES[number % len(handlers.LANGUAGES)]

@@ -48,10 +48,11 @@ def run(root: Path, scale: Scale) -> Figures:
         start = [{"topic": "flood", "id": "flood", "count": scale.events}]
         assert server.post("/accept/python", start).status_code == 202
         most = done = 0
-        while len(book.read().ended) < scale.events:
+        while done < scale.events:
+            emitted = _flooded(root)
             until(lambda done=done: gauge.read() and len(book.read().ended) > done, "progress")
             done = len(book.ended)
-            most = max(most, _flooded(root) - done)
+            most = max(most, emitted - done)
             scale.say(f"{done} of {scale.events} events")
         took = time.monotonic() - began
         server.process.terminate()
