@@ -9,7 +9,7 @@ import pytest
 
 from stepweave.calls import Call, Outcome, now_ms
 from stepweave.engine import ids
-from stepweave.engine.delivery import groups, ready, subscription
+from stepweave.engine.delivery import bodies, groups, ready, subscription
 from stepweave.engine.desk.letters import Letters
 from stepweave.errors import StoreFailed
 from stepweave.payload import decode, encode
@@ -464,3 +464,23 @@ async def test_an_edited_letter_is_delivered_while_its_step_is_away(start: Start
     rig.bus.subscribe([fifo(max_retries=0)])
     await rig.settled()
     assert rig.seen("A") == ["bad", "good", 1]
+
+
+async def test_bodies_of_what_waits_for_its_lane_do_not_fill_the_memory(
+    start: Start, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(bodies, "LIMIT", 1000)
+    throttled = step("A", throttle=Throttle(key=("who",), concurrency=1))
+    rig = start(throttled)
+    Gate(rig)
+    for n in range(50):
+        await rig.publish(data={"who": "x" if n % 2 else "y", "n": n, "more": "." * 100})
+    await rig.close()
+
+    again = start(throttled)
+    gate = Gate(again)
+    again.bus.recover()
+    await until(lambda: sum(again.bus.statistics()["subscriptions"]["A"]["lanes"].values()) == 48)
+    assert again.bus._dispatcher._bodies.size < 2000
+    assert sorted(each["n"] for each in await gate.drain(again)) == list(range(50))
+    assert again.bus._dispatcher._bodies.size == 0

@@ -141,6 +141,7 @@ class Starts:
         name = lane_of(lanes.throttle, delivery.event.data)
         lane = lanes.admit(name, delivery)
         if lane is None:
+            self._bodies.rest(delivery.event)
             subscription.wait(delivery)
         elif lanes.throttle.limit is None:
             self._runs.run(subscription, delivery)
