@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import stat
 from collections.abc import Mapping
 from pathlib import Path
@@ -16,7 +17,7 @@ from starlette.staticfiles import NotModifiedResponse, StaticFiles
 from stepweave.http.finish import Finish
 from stepweave.http.identity import identity
 from stepweave.http.request import headers
-from stepweave.http.response import Reply, Send, send_reply
+from stepweave.http.response import Reply, Send, identify, send_reply
 from stepweave.project import SettingsError
 
 __all__ = ["Static"]
@@ -38,6 +39,8 @@ _TYPES = {
     ".woff": "font/woff",
     ".woff2": "font/woff2",
 }
+_RANGE = r"(?:\d{1,30}-\d{0,30}|-\d{1,30})"
+_RANGES = re.compile(rf"bytes={_RANGE}(?:\s*,\s*{_RANGE})*".encode(), re.IGNORECASE)
 _Found = tuple[str, os.stat_result]
 
 
@@ -99,12 +102,33 @@ class Static:
                     only_head = scope["method"] == "HEAD"
                     await send_reply(send, reply, trace_id, request_id, head_only=only_head)
                     return
-        response.headers["x-trace-id"] = trace_id
-        response.headers["x-request-id"] = request_id
-        await response(scope, receive, send)  # type: ignore[arg-type]
+
+        async def sending(message: dict[str, Any]) -> None:
+            if message["type"] == "http.response.start":
+                identify(message["headers"], trace_id, request_id)
+            await send(message)
+
+        await response(_understood(scope), receive, sending)  # type: ignore[arg-type]
 
 
 _CONDITIONS = StaticFiles(check_dir=False)
+
+
+def _understood(scope: Mapping[str, Any]) -> dict[str, Any]:
+    """The request without a Range that is none of bytes, which counts as not asked for."""
+    head = [
+        (name, value)
+        for name, value in scope["headers"]
+        if name != b"range" or _is_range(value.strip())
+    ]
+    return {**scope, "headers": head}
+
+
+def _is_range(value: bytes) -> bool:
+    if not _RANGES.fullmatch(value):
+        return False
+    ends = (part.strip().split(b"-") for part in value[6:].split(b","))
+    return all(not first or not last or int(first) <= int(last) for first, last in ends)
 
 
 def _find(folder: str, rest: str) -> _Found | None:
