@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Mapping
-from itertools import chain, groupby
+from collections.abc import Collection, Iterable, Iterator
+from itertools import chain
 from typing import Any
 
 from stepweave.calls import now_ms
-from stepweave.engine import ids
 from stepweave.engine.delivery.bodies import Bodies
 from stepweave.engine.delivery.cancelled import Cancelled
 from stepweave.engine.delivery.delays import Delays
@@ -16,11 +15,12 @@ from stepweave.engine.delivery.event import UNKNOWN, Delivery, Event
 from stepweave.engine.delivery.pace import Pace
 from stepweave.engine.delivery.parked import Parked
 from stepweave.engine.delivery.records import Records
+from stepweave.engine.delivery.recovery import Recovery, recall_starts
 from stepweave.engine.delivery.runs import Runs
 from stepweave.engine.delivery.starts import Starts
 from stepweave.engine.delivery.subscription import Subscription
 from stepweave.engine.invoker import Invoker
-from stepweave.engine.store.contract import Done, Store, Waiting
+from stepweave.engine.store.contract import Done, Store
 from stepweave.engine.store.operations import Cancel, Settle
 from stepweave.errors import StepweaveError
 from stepweave.steps.model import Step
@@ -111,10 +111,11 @@ class Dispatcher:
         for name, group in self._store.held():
             held = self._held.setdefault(name, {})
             held[group] = held.get(group, 0) + 1
-        self._recall_starts(self._subscriptions)
-        count = 0
-        for _event, rows in groupby(self._store.waiting(), lambda row: row.event):
-            count += self._take_up(list(rows))
+        recall_starts(self._store, self._subscriptions)
+        recovery = Recovery(
+            self._store, self._subscriptions, self._parked, self._schedule, self.priority
+        )
+        count = recovery.take_up()
         self.unsettled += count
         for name, left in self._parked.items():
             self._notice(
@@ -259,7 +260,7 @@ class Dispatcher:
         if subscription is None:
             held = self._held.setdefault(name, {})
             subscription = Subscription(step, self._concurrency, self._starts, held)
-            self._recall_starts({name: subscription})
+            recall_starts(self._store, {name: subscription})
         else:
             subscription.change(step, self._concurrency)
         parked = self._parked.pop(name, None)
@@ -314,47 +315,6 @@ class Dispatcher:
         if count > 0:
             held[group] = count
 
-    def _recall_starts(self, subscriptions: Mapping[str, Subscription]) -> None:
-        """Tell lanes what started in earlier runs of the program."""
-        now = now_ms()
-        lanes = {
-            name: subscription.lanes
-            for name, subscription in subscriptions.items()
-            if subscription.lanes is not None and subscription.lanes.throttle.limit is not None
-        }
-        if not lanes:
-            return
-        longest = max(each.throttle.window_s for each in lanes.values())
-        for start in self._store.starts(now - int(longest * 1000)):
-            if start.subscription in lanes:
-                lanes[start.subscription].recall(start.lane, (now - start.at) / 1000)
-
-    def _take_up(self, rows: list[Waiting]) -> int:
-        """Queue the deliveries of one event, found at start; how many."""
-        now = now_ms()
-        event: Event | None = None
-        for row in rows:
-            if row.due_at > now:
-                row = row._replace(due_at=_due_at(row, now))
-            name = row.subscription
-            subscription = self._subscriptions.get(name)
-            plain = row.attempt == 1 and row.due_at <= now and row.priority is None
-            if plain and (row.group is None or (subscription and not subscription.fifo)):
-                number = ~row.event if len(rows) == 1 else row.event
-                if subscription is not None and not subscription.priority:
-                    subscription.add_entry(number)
-                    continue
-                if subscription is None:
-                    self._parked.setdefault(name, Parked()).backlog.push(number)
-                    continue
-            if event is None:
-                pending = 1 if len(rows) == 1 else UNKNOWN
-                event = Event.unread(row.event, row.group, pending)
-            due_at = row.due_at if row.due_at > now else 0
-            priority = self.priority(name, row.priority)
-            self._schedule(Delivery(event, name, row.attempt, due_at, priority, row.rank))
-        return len(rows)
-
     def _refused(self, error: StepweaveError) -> None:
         self._notice("error", f"what became of a delivery was not recorded: {error}", None)
 
@@ -394,11 +354,3 @@ class Dispatcher:
             parked = self._parked.get(name)
             for delivery in parked.take_out(event) if parked is not None else ():
                 self._starts.forget(delivery)
-
-
-def _due_at(row: Waiting, now: int) -> int:
-    """When a delivery found at start is due; after a clock that was set back, not hours later."""
-    born = ids.born_at(row.event)
-    if row.attempt == 1 and now < born:
-        return now + max(0, row.due_at - born)
-    return row.due_at

@@ -205,7 +205,7 @@ class Store(Protocol):
         ...
 
     def held(self) -> Iterator[tuple[str, str]]:
-        """(subscription, group) of each group held by a dead letter. Only at start."""
+        """(subscription, group) of each dead letter that holds its group. Only at start."""
         ...
 
     def starts(self, since: int) -> Iterator[Start]:

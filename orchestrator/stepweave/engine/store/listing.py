@@ -77,8 +77,8 @@ def waiting(connection: sqlite3.Connection) -> Iterator[Waiting]:
 
 
 def held(connection: sqlite3.Connection) -> list[tuple[str, str]]:
-    """The groups that wait for a dead letter; see Store.held."""
-    return connection.execute("SELECT DISTINCT subscription, grp FROM dead WHERE holds").fetchall()
+    """The dead letters that hold a group; see Store.held."""
+    return connection.execute("SELECT subscription, grp FROM dead WHERE holds").fetchall()
 
 
 def starts(connection: sqlite3.Connection, since: int) -> list[Start]:
