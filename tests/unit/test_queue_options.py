@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from stepweave.calls import Call, Outcome
+from stepweave.calls import Call, Outcome, now_ms
 from stepweave.engine import ids
-from stepweave.engine.delivery import groups, ready
+from stepweave.engine.delivery import gathering, groups, ready
 from stepweave.payload import decode, encode
 from stepweave.steps.model import Batch, Throttle
 from tests.unit.engine_kit import OK, Rig, failed, step, until
@@ -167,6 +167,21 @@ async def test_a_batch_that_is_not_full_goes_when_its_time_is_over(start: Start)
     await rig.publish(data=0)
     await rig.settled()
     assert rig.seen("A") == [[0]]
+
+
+async def test_what_has_waited_for_the_batch_before_waits_no_longer(
+    start: Start, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rig = start(step("A", batch=Batch(3, wait_s=3600), concurrency=1))
+    gate = Gate(rig)
+    for n in range(4):
+        await rig.publish(data=n)
+    await until(lambda: gate.open)
+    assert gate.data == [[0, 1, 2]]
+    monkeypatch.setattr(gathering, "now_ms", lambda: now_ms() + 3_600_000)
+    gate.end()
+    await until(lambda: gate.open)
+    assert await gate.drain(rig) == [[3]]
 
 
 async def test_data_of_any_kind_is_joined(start: Start) -> None:

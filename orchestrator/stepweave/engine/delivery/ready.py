@@ -89,6 +89,11 @@ class Ready:
         """Whether a plain delivery had better be added as an entry."""
         return len(self.backlog) > 0 or len(self._queue.plain) >= _WINDOW
 
+    @property
+    def first(self) -> Delivery | None:
+        """The next one as far as it is in memory."""
+        return next(iter(self._queue), None)
+
     def append(self, delivery: Delivery) -> None:
         """Queue a delivery behind those of its priority."""
         self._queue.append(delivery, delivery.priority)

@@ -7,11 +7,12 @@ from typing import Any, Protocol
 
 from stepweave.calls import now_ms
 from stepweave.engine.delivery.event import Delivery
+from stepweave.engine.delivery.gathering import Gathering
 from stepweave.engine.delivery.groups import Groups
 from stepweave.engine.delivery.lanes import Lanes, lane_of
 from stepweave.engine.delivery.ready import Ready, entry
 from stepweave.errors import StoreFailed
-from stepweave.steps.model import Step, Throttle
+from stepweave.steps.model import Batch, Step, Throttle
 
 __all__ = ["Port", "Subscription"]
 
@@ -51,7 +52,7 @@ class Subscription:
     __slots__ = (
         "_batch",
         "_concurrency",
-        "_first_at",
+        "_gathering",
         "_groups",
         "_port",
         "_ready",
@@ -74,10 +75,10 @@ class Subscription:
     def __init__(self, step: Step, concurrency: int, port: Port, held: dict[str, int]) -> None:
         self._port = port
         self._ready = Ready(lambda numbers: port.load(self, numbers))
+        self._gathering = Gathering(self._ready)
         self._groups = Groups(lambda numbers: port.load(self, numbers))
         self._starting = False
         self._unsorted = False
-        self._first_at: float | None = None
         self._timer: asyncio.TimerHandle | None = None
         self.lanes: Lanes | None = None
         self.active: set[Delivery] = set()
@@ -226,7 +227,7 @@ class Subscription:
             if self._ready:
                 self.start()
         else:
-            self._first_at = None
+            self._gathering.anew()
             self._ready.append(delivery)
             self.start()
 
@@ -314,7 +315,7 @@ class Subscription:
                     if self._leads(delivery):
                         self._begin(delivery)
             else:
-                self._start_batches()
+                self._start_batches(self._batch)
         except StoreFailed as error:
             self._port.unreadable(error)
             self._later(_UNREADABLE_S)
@@ -326,45 +327,19 @@ class Subscription:
         self.active.add(delivery)
         self._port.begin(self, delivery)
 
-    def _start_batches(self) -> None:
+    def _start_batches(self, batch: Batch) -> None:
         """Begin batches that are full or whose first delivery has waited long enough."""
-        batch = self._batch
-        assert batch is not None
         while self._ready and self.running < self._concurrency and not self.paused:
-            if len(self._ready) < batch.size and batch.wait_s:
-                now = asyncio.get_running_loop().time()
-                if self._first_at is None:
-                    self._first_at = now
-                pause = self._first_at + batch.wait_s - now
-                if pause > 0:
-                    self._later(pause)
-                    return
-            self._first_at = None
-            taken = self._take(batch.size)
+            pause = self._gathering.pause_s(batch)
+            if pause:
+                self._later(pause)
+                return
+            taken = self._gathering.take(batch)
             if not taken:
                 return
             self.running += 1
             self.active.update(taken)
             self._port.begin_batch(self, taken)
-
-    def _take(self, size: int) -> list[Delivery]:
-        """Those that go into one call; a delivery whose runner died goes without others."""
-        taken: list[Delivery] = []
-        try:
-            while self._ready and len(taken) < size:
-                delivery = self._ready.pop()
-                if delivery is None:
-                    break
-                if delivery.deaths and taken:
-                    self._ready.put_back([delivery])
-                    break
-                taken.append(delivery)
-                if delivery.deaths:
-                    break
-        except StoreFailed:
-            self._ready.put_back(taken)
-            raise
-        return taken
 
     def _later(self, pause_s: float) -> None:
         if self._timer is not None:
