@@ -60,6 +60,17 @@ TYPED = {
         }
         exports.handler = async (req) => ({ status: 200, body: req.body })
         """,
+    "steps/photo.step.py": """
+        config = {
+            "type": "api", "name": "AddPhoto", "method": "POST", "path": "/photos",
+            "body_schema": {"title": "string", "photo": "file"},
+            "response_schema": {"201": {"name": "string", "size": "integer"}},
+        }
+
+        async def handler(req, context):
+            photo = req.files["photo"]
+            return {"status": 201, "body": {"name": photo.name, "size": photo.size}}
+        """,
     "steps/tree.step.rb": """
         def config
           {
@@ -146,7 +157,9 @@ async def test_the_pet_store_keeps_what_its_document_promises(pet_store: Running
 async def test_parameters_bodies_and_answers_are_as_documented(typed: Running) -> None:
     content = await document(typed)
 
-    assert sorted(content["paths"]) == ["/things", "/things/{id}", "/trees", "/trees/{kind}"]
+    assert sorted(content["paths"]) == [
+        "/photos", "/things", "/things/{id}", "/trees", "/trees/{kind}",
+    ]  # fmt: skip
     assert sorted(content["components"]["schemas"]) == ["Error", "PlantTreeBody", "PutThingBody"]
     await schemathesis(typed)
 

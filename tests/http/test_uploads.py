@@ -79,6 +79,22 @@ FILES = {
         """,
 }
 
+for _name, _schema in (
+    ("one", '{"title": "string", "photo": "file"}'),
+    ("many", '{"photos": "file[]", "note?": "file"}'),
+    ("short", '{"photo": {"type": "string", "format": "binary", "minLength": 2, "maxLength": 4}}'),
+):
+    FILES[f"steps/{_name}.step.py"] = f"""
+        config = {{
+            "type": "api", "name": "Needs_{_name}", "method": "POST", "path": "/needs/{_name}",
+            "body_schema": {_schema},
+        }}
+
+        async def handler(req, context):
+            names = [[file.field, file.name] for file in req.files]
+            return {{"status": 200, "body": {{"body": req.body, "files": names}}}}
+        """
+
 each_language = pytest.mark.parametrize("language", LANGUAGES)
 
 
@@ -143,6 +159,49 @@ async def test_files_come_with_their_fields(running: Running, language: str) -> 
         hashlib.sha1(data).hexdigest() for data in (small, large)
     ]
     assert {(f["field"], f["type"]) for f in seen["files"]} == {("a", "text/x-a")}
+
+
+ONE = ("photo", "rex.jpg", b"1")
+
+
+@pytest.mark.parametrize(
+    ("path", "parts", "issues"),
+    [
+        ("one", [("title", None, b"Rex"), ONE], []),
+        ("one", [ONE], [("title", "is required")]),
+        ("one", [("title", None, b"Rex")], [("photo", "is required")]),
+        ("one", [("title", None, b"Rex"), ("photo", None, b"rex.jpg")], [("photo", "is required")]),
+        ("one", [("title", None, b"Rex"), ONE, ONE], [("photo", "must be a string, not a list")]),
+        ("many", [("photos", "a", b"1"), ("photos", "b", b"2")], []),
+        ("many", [("photos", "a", b"1"), ("note", "b", b"2"), ("more", "c", b"3")], []),
+        ("many", [("note", "b", b"2")], [("photos", "is required")]),
+        ("short", [("photo", "a long name", b"123")], []),
+        ("short", [("photo", "a", b"1")], [("photo", "must have at least 2 characters")]),
+        ("short", [("photo", "a", b"1" * 90)], [("photo", "must have at most 4 characters")]),
+    ],
+)
+async def test_a_schema_may_ask_for_files(
+    running: Running,
+    path: str,
+    parts: list[tuple[str, str | None, bytes]],
+    issues: list[tuple[str, str]],
+) -> None:
+    answer = await ask(running, "POST", f"/needs/{path}", MULTIPART, body=form(*parts))
+
+    found = [(issue["path"], issue["message"]) for issue in answer.json().get("issues", ())]
+    assert (answer.status, found) == (400 if issues else 200, issues)
+    if not issues:
+        names = [[field, name] for field, name, _ in parts if name is not None]
+        assert answer.json()["files"] == names
+
+
+async def test_text_is_no_file_in_json_either(running: Running) -> None:
+    head = ("content-type", "application/json")
+    body = b'{"title": "Rex", "photo": "rex.jpg"}'
+    answer = await ask(running, "POST", "/needs/one", head, body=body)
+
+    assert answer.status == 400
+    assert answer.json()["issues"] == [{"in": "body", "path": "photo", "message": "is required"}]
 
 
 async def test_a_name_may_be_told_in_the_extended_form_alone(running: Running) -> None:

@@ -114,7 +114,7 @@ class ApiSteps:
             query = coerced(query, step.query.schema)
         if step.params is not None:
             params = coerced(params, step.params.schema)
-        refused = checks.refusal(step, params, query, taken.value)
+        refused = checks.refusal(step, params, query, checks.body_of(step, taken))
         if refused is not None:
             await send_reply(send, refused, *ids, head_only=head_only)
             return

@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from stepweave.http.intake import Taken
 from stepweave.http.response import Reply, error_reply
+from stepweave.steps.file_fields import with_files
 from stepweave.steps.issues import dotted
 from stepweave.steps.model import Step
 
-__all__ = ["refusal", "refused_by_runner"]
+__all__ = ["body_of", "refusal", "refused_by_runner"]
 
 _MOST = 100
 """Issues that one answer lists."""
@@ -19,6 +21,16 @@ _ALONE = {
     "query": "Invalid query parameters",
     "body": "Invalid request body",
 }
+
+
+def body_of(step: Step, taken: Taken) -> Any:
+    """A body as its schema sees it: of a form, the files as well."""
+    if (taken.files is None and not step.takes_files) or step.body is None:
+        return taken.value
+    files: dict[str, list[tuple[str, int]]] = {}
+    for file in taken.files or ():
+        files.setdefault(file.field, []).append((file.name, file.size))
+    return with_files(step.body.schema, taken.value, files)
 
 
 def refusal(

@@ -218,7 +218,8 @@ class Step:
     `config` is what the author wrote in one form: camelCase keys, schemas as JSON Schema.
     It is JSON-able and must not be changed. `route` is an API step's URL pattern, `method` its
     HTTP method in upper case. `responses` are keyed by status. `parses`: the handler gets what the
-    config's own schema objects make of its input. Fields of other kinds are empty.
+    config's own schema objects make of its input. `takes_files`: a field of `body` can be nothing
+    but a file of a form. Fields of other kinds are empty.
     """
 
     name: str
@@ -251,6 +252,7 @@ class Step:
     include_files: tuple[str, ...] = ()
     has_middleware: bool = False
     parses: bool = False
+    takes_files: bool = False
     topics: frozenset[str] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:

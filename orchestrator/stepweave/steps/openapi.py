@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 from stepweave.steps import paths
 from stepweave.steps.coercion import resolved
 from stepweave.steps.components import Components
+from stepweave.steps.file_fields import file_fields, needs_form
 from stepweave.steps.model import Kind, Step
 
 __all__ = ["Document", "document"]
@@ -200,7 +201,10 @@ class _Builder:
                 return None
             return {"content": {"application/json": {"schema": {}}}}
         schema = self.components.place(step.body.schema, f"{step.name}Body")
-        body: dict[str, Any] = {"content": {"application/json": {"schema": schema}}}
+        kinds = [] if needs_form(step.body.schema) else ["application/json"]
+        if file_fields(step.body.schema):
+            kinds.insert(0, "multipart/form-data")
+        body: dict[str, Any] = {"content": {kind: {"schema": schema} for kind in kinds}}
         if not step.body.is_valid({}):
             body["required"] = True
         return body

@@ -10,6 +10,7 @@ from collections.abc import Collection, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from stepweave.steps import infrastructure, keys, patterns, schedule, schemas, wording
+from stepweave.steps.file_fields import takes_files
 from stepweave.steps.model import (
     CatchUp,
     Defaults,
@@ -197,11 +198,13 @@ class _Parser:
         )
 
     def api(self) -> dict[str, Any]:
+        body = schemas.one(self.config, "bodySchema", required=True)
         return {
             "method": self.method(),
             "route": self.route(),
             "query_params": self.query_params(),
-            "body": schemas.one(self.config, "bodySchema", required=True),
+            "body": body,
+            "takes_files": body is not None and takes_files(body.schema),
             "query": schemas.one(self.config, "querySchema", required=True),
             "params": schemas.one(self.config, "paramsSchema", required=True),
             "parses": self.parses(),

@@ -32,6 +32,11 @@ WORDS: dict[str, dict[str, Any]] = {
     "uuid": {"type": "string", "format": "uuid"},
     "email": {"type": "string", "format": "email"},
     "url": {"type": "string", "format": "uri"},
+    "file": {
+        "type": "string",
+        "format": "binary",
+        "contentMediaType": "application/octet-stream",
+    },
 }
 ALIASES = {
     "bool": "boolean",

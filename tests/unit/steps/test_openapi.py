@@ -150,6 +150,40 @@ def test_definitions_of_the_same_name_are_kept_apart() -> None:
     assert content["components"]["schemas"]["Item2"] == {"type": "number"}
 
 
+@pytest.mark.parametrize(
+    ("schema", "kinds"),
+    [
+        ({"title": "string", "photo": "file"}, ["multipart/form-data"]),
+        ({"photos": "file[]"}, ["multipart/form-data"]),
+        ({"title": "string", "photo?": "file"}, ["multipart/form-data", "application/json"]),
+        (
+            {
+                "type": "object",
+                "properties": {"photo": {"$ref": "#/$defs/File"}},
+                "required": ["photo"],
+                "$defs": {"File": {"type": "string", "contentEncoding": "binary",
+                                   "format": "binary"}},
+            },
+            ["multipart/form-data"],
+        ),
+        # Bytes of pydantic, which may be text.
+        (
+            {
+                "type": "object",
+                "properties": {"data": {"type": "string", "format": "binary"}},
+                "required": ["data"],
+            },
+            ["multipart/form-data", "application/json"],
+        ),
+        ({"title": "string"}, ["application/json"]),
+    ],
+)  # fmt: skip
+def test_a_body_with_files_is_a_form(schema: dict[str, Any], kinds: list[str]) -> None:
+    found = operation(step("A", "POST", "/a", bodySchema=schema), path="/a", method="post")
+
+    assert list(found["requestBody"]["content"]) == kinds
+
+
 def test_answers_are_the_steps_own_and_those_of_the_edge() -> None:
     found = operation(
         step("A", "POST", "/a", responseSchema={201: THING, 400: {"type": "null"}, 204: {}}),
