@@ -49,6 +49,8 @@ _LIST_ITEMS = "SELECT id, format, value FROM stream_items WHERE stream=? AND grp
 _SWEEP_S = 60.0
 _FEW = 2
 """So many answers that wait for the disk are worth holding the loop up for a quick one."""
+_AT_REST_S = 0.002
+"""With so long between two syncs nothing competes with a thread for the interpreter."""
 _LOG = 4000
 """Operations after which the log is moved into the main file."""
 _STARTS_KEPT_MS = 86_400_000
@@ -80,6 +82,7 @@ class SqliteStore:
         self._resolved = 0
         self._synced = 0
         self._sync_waiters: deque[tuple[int, asyncio.Future[None]]] = deque()
+        self._sync_ended = 0.0
         self._closed = False
         self._writer = Writer(write)
         self._checkpoints = Checkpoints(self._path, self._moved)
@@ -176,9 +179,14 @@ class SqliteStore:
         await future
 
     def _sync_soon(self, syncer: Syncer) -> None:
-        """Sync at the end of a turn in which somebody asked: here if the disk is quick and few
-        wait, since a thread would have to get the interpreter three times meanwhile."""
-        if 0 < len(self._sync_waiters) <= _FEW and syncer.quick:
+        """Sync at the end of a turn in which somebody asked.
+
+        Here if the disk is quick and few wait, since a thread would have to get the interpreter
+        three times meanwhile; but at rest a thread gets it at once, and what the event brought
+        about goes on beside it.
+        """
+        rested = self._loop.time() - self._sync_ended > _AT_REST_S
+        if 0 < len(self._sync_waiters) <= _FEW and syncer.quick and not rested:
             sequence = self._writer.committed
             self._sync_done(sequence, syncer.here())
         elif self._sync_waiters:
@@ -189,6 +197,7 @@ class SqliteStore:
             self._loop.call_soon_threadsafe(self._sync_done, sequence, error)
 
     def _sync_done(self, sequence: int, error: OSError | sqlite3.Error | None) -> None:
+        self._sync_ended = self._loop.time()
         if error is None:
             self._synced = max(self._synced, sequence)
         while self._unsynced and (error or self._unsynced[0][-1].sequence <= self._synced):
