@@ -22,12 +22,13 @@ PAUSE_S = 0.02
 
 
 def run(settings: Settings) -> list[Table]:
-    """A table at rest and one under load."""
+    """A table at rest, one without a pause, and one under load."""
     with servers.stepweave(STEPS) as ours:
         asyncio.run(walk(ours.base, LOAD, 1.0))
-        rest = _table("at rest", ours, 1, REST_FACTOR, PAUSE_S, settings)
+        rest = _table("at rest (one, and a pause)", ours, 1, REST_FACTOR, PAUSE_S, settings)
+        busy = _table("one after another", ours, 1, LOAD_FACTOR, 0.0, settings)
         load = _table(f"{LOAD} at once", ours, LOAD, LOAD_FACTOR, 0.0, settings)
-    return [rest, load]
+    return [rest, busy, load]
 
 
 def _table(
