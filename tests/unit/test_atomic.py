@@ -11,13 +11,14 @@ from typing import Any
 import pytest
 
 from stepweave.calls import Call, Outcome
-from stepweave.engine import ids
+from stepweave.engine import ids, locks
 from stepweave.engine.state import State
 from stepweave.engine.streams import Change, Streams
 from stepweave.errors import StepweaveError
 from stepweave.payload import decode, encode
 from stepweave.steps.model import Batch, Step
-from tests.unit.engine_kit import LOST, OK, Rig, failed, step
+from tests.unit.engine_kit import LOST, OK, Rig, failed, step, until
+from tests.unit.queue_kit import soon
 
 pytestmark = pytest.mark.anyio
 
@@ -308,6 +309,41 @@ async def test_a_decision_about_a_group_holds_when_it_takes_effect(start: Start)
         await world.rig.publish(data=n)
     await world.rig.settled()
     assert len([n for n in range(12) if world.read("seats", str(n))]) == 1
+
+
+@pytest.mark.parametrize(("waited_s", "attempts"), [(200, [1, 1]), (100, [1, 2])])
+async def test_time_spent_waiting_for_a_hanging_step_is_no_failed_try(
+    start: Start, monkeypatch: pytest.MonkeyPatch, waited_s: int, attempts: list[int]
+) -> None:
+    world = start(atomic("Hangs", "hang"), atomic("Counts"))
+    clock = [0.0]
+    monkeypatch.setattr(locks, "monotonic", lambda: clock[0])
+    timeout = Outcome("timeout", None, {"code": "timeout", "message": "300 s are over"})
+
+    async def hang(handler: Handler) -> None:
+        await handler.add("n", "x")
+        await asyncio.Event().wait()
+
+    async def count(handler: Handler) -> None:
+        await handler.add("n", "x")
+
+    world.handler("Hangs", hang)
+    world.handler("Counts", count)
+    await world.rig.publish("hang")
+    await until(lambda: len(world.rig.runners.calls) == 1)
+    await world.rig.store.apply(())
+    await world.rig.publish()
+    await until(lambda: len(world.rig.runners.calls) == 2)
+    hanging, waiting = world.rig.runners.calls
+    await soon()
+    clock[0] = waited_s
+    waiting.finish(timeout)
+    hanging.finish(Outcome("error", None, {"code": "handler_failed", "message": "no"}))
+    world.handler("Hangs", count)
+    await world.rig.settled()
+    counts = [call.attempt for call in world.rig.runners.calls if call.step.name == "Counts"]
+    assert counts == attempts
+    assert world.read("n", "x") == 2
 
 
 async def test_two_that_wait_for_each_other_are_told_apart(start: Start) -> None:

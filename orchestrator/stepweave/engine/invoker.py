@@ -81,7 +81,9 @@ class Invoker:
                 transaction.commit(operations, lambda error: finish(_committed(outcome, error)))
             else:
                 transaction.discard()
-                finish(_contended() if transaction.contended else outcome)
+                # Time that it spent waiting for others is not its own.
+                late = outcome.status == "timeout" and transaction.waited_s * 2 >= limit
+                finish(_contended() if transaction.contended or late else outcome)
 
         def finish(outcome: Outcome) -> None:
             span.finish(outcome.status, error=outcome.error, output=_output(kind, outcome))
@@ -126,5 +128,5 @@ def _committed(outcome: Outcome, error: StepweaveError | None) -> Outcome:
 
 
 def _contended() -> Outcome:
-    message = "what it read was changed by another step before it was done; it is run again"
+    message = "another step wrote the same before it was done; it is run again"
     return Outcome("error", None, {"code": CONTENDED, "message": message})

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable
+from time import monotonic
 
 __all__ = ["Holder", "Key", "Locks"]
 
@@ -14,11 +15,23 @@ Key = tuple[str | None, str, str]
 class Holder:
     """Someone who takes locks, and waits for one of them at a time."""
 
-    __slots__ = ("held", "waits_for")
+    __slots__ = ("_since", "held", "waited_s", "waits_for")
 
     def __init__(self) -> None:
         self.held: set[Key] = set()
         self.waits_for: Key | None = None
+        self.waited_s = 0.0
+        """How long it has waited in all, up to the last wait that is over."""
+        self._since = 0.0
+
+    def wait(self, key: Key) -> None:
+        """It waits from now on."""
+        self.waits_for, self._since = key, monotonic()
+
+    def go_on(self) -> None:
+        """It waits no more."""
+        self.waits_for = None
+        self.waited_s += monotonic() - self._since
 
 
 class Locks:
@@ -38,7 +51,7 @@ class Locks:
         elif owner is not holder:
             if self._leads_back(owner, holder):
                 return False
-            holder.waits_for = key
+            holder.wait(key)
             self._waiting.setdefault(key, deque()).append((holder, then))
             return True
         then()
@@ -50,7 +63,7 @@ class Locks:
             waiting = self._waiting[holder.waits_for]
             kept = deque(each for each in waiting if each[0] is not holder)
             self._waiting[holder.waits_for] = kept
-            holder.waits_for = None
+            holder.go_on()
         held, holder.held = holder.held, set()
         # All of them have their next owner before the first goes on: it may want another one.
         for then in [then for key in held if (then := self._hand_over(key)) is not None]:
@@ -65,7 +78,7 @@ class Locks:
         holder, then = waiting.popleft()
         if not waiting:
             del self._waiting[key]
-        holder.waits_for = None
+        holder.go_on()
         self._owners[key] = holder
         holder.held.add(key)
         return then

@@ -148,6 +148,11 @@ class Transaction:
         first = [0]
         self._queue(submit, lambda error, _result: done(error))
 
+    @property
+    def waited_s(self) -> float:
+        """How long it has waited for what others had written; once it is over."""
+        return self._holder.waited_s
+
     def discard(self) -> None:
         """Forget all of it."""
         self._over = True
