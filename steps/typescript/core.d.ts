@@ -383,7 +383,7 @@ declare module '@motia/core' {
   export interface SetOptions {
     /** The value is gone after this time, in ms. */
     ttlMs?: number
-    /** Write only if this is the current value; null: only if there is none. */
+    /** Write only if this is the current value; null: only if there is none, or null. */
     expect?: unknown
   }
 

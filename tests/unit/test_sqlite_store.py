@@ -34,7 +34,7 @@ from stepweave.engine.store.operations import (
 )
 from stepweave.engine.store.sqlite import SqliteStore
 from stepweave.errors import Conflict, InvalidInput, StoreFailed
-from stepweave.payload import encode
+from stepweave.payload import Payload, encode
 
 pytestmark = pytest.mark.anyio
 
@@ -503,6 +503,17 @@ async def test_a_file_of_the_first_format_is_brought_up_to_date(tmp_path: Path) 
         assert read(store, "g", "k") == [ONE]
     finally:
         await store.close()
+
+
+@pytest.mark.parametrize("expected", [None, encode(None)], ids=["absent", "null"])
+async def test_null_and_absent_are_expected_alike(
+    store: SqliteStore, expected: Payload | None
+) -> None:
+    await store.apply((StateSet("g", "k", encode(None)),))
+    for key in ("k", "absent"):
+        await store.apply((StateSet("g", key, ONE, expect=(expected,)),))
+        with pytest.raises(Conflict):
+            await store.apply((StateSet("g", key, TWO, expect=(expected,)),))
 
 
 @pytest.mark.parametrize(

@@ -18,7 +18,7 @@ export interface Operation {
 export interface SetOptions {
   /** The value is gone after this time, in ms. */
   ttlMs?: number
-  /** Write only if this is the current value; null: only if there is none. */
+  /** Write only if this is the current value; null: only if there is none, or null. */
   expect?: unknown
 }
 

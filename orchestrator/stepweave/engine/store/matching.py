@@ -16,17 +16,13 @@ def require(
 ) -> None:
     """Raise Conflict unless the value is the expected one, compared as data.
 
-    `expect` is a 1-tuple (None inside: absent); None expects nothing.
+    `expect` is a 1-tuple (None inside: absent); None expects nothing. What is absent and what is
+    null are the same here, as a handler that reads them cannot tell them apart.
     """
     if expect is None:
         return
     (wanted,) = expect
-    same = current is wanted is None or (
-        current is not None
-        and wanted is not None
-        and (current == wanted or _same(payload.decode(current), payload.decode(wanted)))
-    )
-    if not same:
+    if current != wanted and not _same(payload.decode(current), payload.decode(wanted)):
         raise Conflict(f'state "{group}" "{key}" holds another value than expected')
 
 
