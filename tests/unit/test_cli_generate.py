@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import shutil
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -104,3 +106,129 @@ def test_a_file_that_cannot_be_written_is_told(
     assert cli.main(["generate", "openapi", str(project), "-o", target]) == 1
 
     assert f"{target}: cannot be written: No such file" in capsys.readouterr().err
+
+
+STEPS = {
+    "list.step.py": """
+config = {
+    "type": "api", "name": "ListPets", "method": "GET", "path": "/shops/:shop/pets/:id?",
+    "params_schema": {"type": "object", "properties": {"shop": {"type": "integer"}}},
+    "query_schema": {
+        "type": "object",
+        "properties": {
+            "page": {"type": "integer", "default": 1},
+            "tag": {"type": "array", "items": {"type": "string"}},
+        },
+    },
+}
+
+async def handler(req, context):
+    return {"status": 200}
+""",
+    "photo.step.rb": """
+def config
+  { type: "api", name: "Add photo", method: "POST", path: "/photos",
+    body_schema: { title: "string", photo: "file" },
+    response_schema: { 201 => { id: "string" }, 409 => { error: "string" } },
+    emits: ["photo.added", "photo.seen"] }
+end
+
+def handler(req, context) = { status: 201, body: { id: "1" } }
+""",
+    "shrink.step.py": """
+config = {
+    "type": "event", "name": "Shrink", "subscribes": ["photo.added"], "input": {"id": "string"},
+    "infrastructure": {"queue": {"batch": 10}},
+}
+
+async def handler(photos, context):
+    pass
+""",
+    "nightly.step.py": """
+config = {"type": "cron", "name": "Nightly", "cron": "@daily"}
+
+async def handler(context):
+    pass
+""",
+    "board.stream.py": """
+config = {"name": "board", "schema": {"title": "string"}}
+""",
+}
+
+USE = """
+import type { Handlers } from 'motia'
+
+export const list: Handlers['ListPets'] = async ({ pathParams, queryParams }) => {
+  const shop: number = pathParams.shop
+  const page: number = queryParams.page
+  const tags: string[] | undefined = queryParams.tag
+  const id: string | undefined = pathParams.id
+  // @ts-expect-error it may be missing
+  const sure: string = pathParams.id
+  // @ts-expect-error there is no such parameter
+  const other = queryParams.pages
+  return { status: 200, body: { shop, page, tags, id, sure, other } }
+}
+
+export const add: Handlers['Add photo'] = async ({ body, files }, { emit, streams }) => {
+  const title: string = body.title
+  // @ts-expect-error files are not in the body
+  const photo = body.photo
+  await emit({ topic: 'photo.added', data: { id: '1' }, delay: 5 })
+  await emit({ topic: 'photo.seen', data: photo })
+  // @ts-expect-error the topic is misspelled
+  await emit({ topic: 'photo.aded', data: { id: '1' } })
+  await streams.board.set('all', '1', { title })
+  // @ts-expect-error that is no item
+  await streams.board.set('all', '1', { name: title })
+  if (files.photo === undefined) return { status: 409, body: { error: 'none' } }
+  return { status: 201, body: { id: '1' } }
+}
+
+// @ts-expect-error the answer lacks its id
+export const bad: Handlers['Add photo'] = async () => ({ status: 201, body: {} })
+
+export const shrink: Handlers['Shrink'] = async (photos) => photos.map((photo) => photo.id)
+export const nightly: Handlers['Nightly'] = async ({ emit }) => emit({ topic: 'any' })
+"""
+
+COMPILER = Path(__file__).parents[2] / "runners" / "node" / "node_modules" / ".bin" / "tsc"
+
+
+@pytest.fixture
+def typed(tmp_path: Path) -> Path:
+    (tmp_path / "steps").mkdir()
+    for name, text in STEPS.items():
+        (tmp_path / "steps" / name).write_text(text)
+    return tmp_path
+
+
+@pytest.mark.skipif(not shutil.which("ruby"), reason="Ruby is not installed")
+@pytest.mark.skipif(not COMPILER.exists(), reason="the Node runner's packages are not installed")
+def test_the_types_of_a_project_hold_for_its_handlers(typed: Path) -> None:
+    assert cli.main(["generate", "types", str(typed)]) == 0
+
+    (typed / "use.ts").write_text(USE)
+    options = ["--noEmit", "--strict", "--target", "es2022", "--moduleResolution", "bundler"]
+    options += ["--module", "esnext"]
+    done = subprocess.run(
+        [COMPILER, *options, "types.d.ts", "use.ts"],
+        cwd=typed,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout
+
+
+def test_types_may_go_to_stdout(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(["generate", "types", str(project), "--output", "-"]) == 0
+
+    assert "'Get': ApiRouteHandler<" in capsys.readouterr().out
+    assert not (project / "types.d.ts").exists()
+
+
+def test_types_have_no_format(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(["generate", "types", str(project), "--format", "yaml"]) == 2
+
+    assert "are for openapi" in capsys.readouterr().err

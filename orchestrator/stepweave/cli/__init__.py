@@ -24,7 +24,7 @@ COMMANDS = {
     "start": "run a project in production",
     "run": "run one step alone, with real state",
     "steps": "list a project's steps, routes and problems",
-    "generate": "write the OpenAPI document of a project",
+    "generate": "write the OpenAPI document of a project, or its TypeScript types",
     "events": "look through what waits and what died, cancel it or deliver it anew",
     "cron": "list cron steps, run one now, pause and resume",
     "state": "read and change a project's state",

@@ -1,19 +1,27 @@
-"""`stepweave generate openapi`: the OpenAPI document of a project's API steps."""
+"""`stepweave generate`: what others need to know of a project, made from its configs."""
 
 from __future__ import annotations
 
 import argparse
 import sys
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from stepweave.cli import options
-from stepweave.errors import StepweaveError
+from stepweave.errors import StepweaveError, UsageError
+
+if TYPE_CHECKING:
+    from stepweave.project import Project
+    from stepweave.steps.registry import Registry
 
 __all__ = ["DESCRIPTION", "EXAMPLES", "add_arguments", "run"]
 
-DESCRIPTION = "Write the OpenAPI 3.1 document of a project's API steps, as JSON or YAML."
+DESCRIPTION = (
+    "Write the OpenAPI 3.1 document of a project's API steps, as JSON or YAML, or the types of its "
+    "handlers and streams for TypeScript."
+)
 EXAMPLES = """\
+  stepweave generate types                                   types.d.ts in the project
   stepweave generate openapi                                 to stdout, as JSON
   stepweave generate openapi --output openapi.yaml           the ending tells the format
   stepweave generate openapi shop --server https://api.shop.example"""
@@ -21,9 +29,14 @@ EXAMPLES = """\
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """What to write, for which project, where and how."""
-    parser.add_argument("what", choices=["openapi"], help="what to generate")
+    parser.add_argument("what", choices=["openapi", "types"], help="what to generate")
     options.add_folder(parser)
-    parser.add_argument("--output", "-o", metavar="FILE", help="the file; stdout unless given")
+    parser.add_argument(
+        "--output",
+        "-o",
+        metavar="FILE",
+        help="the file, - for stdout; by default stdout, for types the project's types.d.ts",
+    )
     parser.add_argument(
         "--format", choices=["json", "yaml"], help="by default what the file's ending says, or json"
     )
@@ -42,17 +55,40 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """0 if every file of the project could be read, else 1; the document is written either way."""
+    """0 if every file of the project could be read, else 1; the rest is written either way."""
     from stepweave.cli import opened, problems
     from stepweave.logs import LogHub
     from stepweave.paint import Paint, wants_color
-    from stepweave.steps import openapi
 
+    if args.what == "types" and (args.format or args.server or args.title or args.version):
+        raise UsageError("--format, --server, --title and --version are for openapi")
     project = options.open_project(args.folder)
     with options.console(args, project, sys.stderr) as console:
         hub = LogHub(console)
         registry = options.run_loop(lambda: opened.load(project, hub))
         console.flush()
+    if args.what == "types":
+        _write(_types(registry), args.output or str(project.root / "types.d.ts"))
+    else:
+        _write_openapi(args, project, registry)
+    errors = [problem for problem in registry.all_problems if problem.severity == "error"]
+    if errors:
+        paint = Paint(not args.no_color and wants_color(sys.stderr))
+        sys.stderr.write(problems.render(errors, paint) + "\n")
+    return 0 if registry.ok else 1
+
+
+def _types(registry: Registry) -> str:
+    from stepweave import files
+    from stepweave.steps import type_file
+
+    core = files.path("steps", "typescript", "core.d.ts").read_text("utf-8")
+    return type_file.type_file(registry.steps.values(), registry.streams.values(), core)
+
+
+def _write_openapi(args: argparse.Namespace, project: Project, registry: Registry) -> None:
+    from stepweave.steps import openapi
+
     made = openapi.document(
         registry.steps.values(),
         title=args.title or project.name,
@@ -62,11 +98,6 @@ def run(args: argparse.Namespace) -> int:
     _write(_text(made.content, _format(args)), args.output)
     for omission in made.omissions:
         print(f"stepweave: {omission}", file=sys.stderr)
-    errors = [problem for problem in registry.all_problems if problem.severity == "error"]
-    if errors:
-        paint = Paint(not args.no_color and wants_color(sys.stderr))
-        sys.stderr.write(problems.render(errors, paint) + "\n")
-    return 0 if registry.ok else 1
 
 
 def _format(args: argparse.Namespace) -> str:
@@ -86,10 +117,10 @@ def _text(content: dict[str, Any], form: str) -> str:
 
 
 def _write(text: str, output: str | None) -> None:
-    if output is None:
+    if output in (None, "-"):
         sys.stdout.write(text)
         return
     try:
-        Path(output).write_text(text, "utf-8")
+        Path(str(output)).write_text(text, "utf-8")
     except OSError as error:
         raise StepweaveError(f"{output}: cannot be written: {error.strerror}") from error
