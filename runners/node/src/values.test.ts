@@ -126,6 +126,15 @@ test('the quick and the careful way write the same', () => {
   }
 })
 
+test('halves of surrogate pairs become what UTF-8 can hold', () => {
+  const text = 'a\ud800 \\ud800 \\\udc00 \n😀'
+  const written = 'a\ufffd \\ud800 \\\ufffd \n😀'
+  assert.deepEqual(read(encode({ [text]: [text] })), { [written]: [written] })
+  assert.deepEqual(read(encode({ [text]: [text, 1n] })), { [written]: [written, '1'] })
+  const mixed = read(encode({ [text]: text, raw: Buffer.from([1]) })) as Record<string, unknown>
+  assert.equal(mixed[written], written)
+})
+
 test('large integers inside msgpack stay integers', () => {
   const payload = encode({ at: 1_700_000_000_000, raw: Buffer.from([1]) })
   const bytes = bytesOf(payload)

@@ -93,10 +93,19 @@ function own(bytes: Buffer): Buffer {
 
 function json(plain: unknown): string {
   try {
-    return JSON.stringify(plain) ?? 'null'
+    return wellFormed(JSON.stringify(plain) ?? 'null')
   } catch (error) {
     throw invalidPayload(`the value cannot be written: ${messageOf(error)}`, error)
   }
+}
+
+// JSON.stringify escapes halves of surrogate pairs, which are no text.
+const ESCAPE = /\\(?:u(d[89a-f][\da-f]{2})|.)/g
+
+/** The JSON with U+FFFD for halves of surrogate pairs. */
+function wellFormed(text: string): string {
+  if (!text.includes('\\ud')) return text
+  return text.replace(ESCAPE, (escape, half?: string) => (half === undefined ? escape : '\ufffd'))
 }
 
 function msgpack(plain: unknown): Buffer {
@@ -117,7 +126,7 @@ export function bytesOf(value: unknown): Uint8Array | undefined {
 /** The JSON of a value that JSON.stringify alone writes by our rules; undefined for any other. */
 function quickJson(value: unknown): string | undefined {
   try {
-    return isQuick(value, 0) ? JSON.stringify(value) : undefined
+    return isQuick(value, 0) ? wellFormed(JSON.stringify(value)) : undefined
   } catch {
     // Code of the author's that throws: the careful way names the place.
     return undefined

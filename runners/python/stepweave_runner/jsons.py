@@ -21,10 +21,10 @@ class PlainOnly(TypeError):
 
 # NaN raises here; the cleaning that follows makes it null.
 _encode = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode
-# Escapes what UTF-8 cannot hold: halves of surrogate pairs.
-_encode_ascii = json.JSONEncoder(allow_nan=False, separators=(",", ":")).encode
 
-_LEAVES = frozenset({str, int, bool, type(None)})
+_LEAVES = frozenset({str, bool, type(None)})
+_MOST_INT = (1 << 64) - 1
+_LEAST_INT = -(1 << 63)
 
 
 def dumps(value: Any, default: Callable[[Any], Any]) -> bytes:
@@ -49,11 +49,8 @@ def dumps(value: Any, default: Callable[[Any], Any]) -> bytes:
 
 
 def dumps_plain(value: Any) -> bytes:
-    """The JSON of a cleaned value, whatever text and integers it holds."""
-    try:
-        return _encode(value).encode()
-    except UnicodeEncodeError:
-        return _encode_ascii(value).encode()
+    """The JSON of a cleaned value."""
+    return _encode(value).encode()
 
 
 def loads(data: bytes) -> Any:
@@ -88,4 +85,6 @@ def _is_plain(value: Any, depth: int = 0) -> bool:
             if type(item) not in _LEAVES and not _is_plain(item, depth + 1):
                 return False
         return True
+    if kind is int:
+        return _LEAST_INT <= value <= _MOST_INT
     return kind in _LEAVES or kind is float

@@ -28,7 +28,6 @@ _BYTES = (bytes, bytearray, memoryview)
 _TEXT = (decimal.Decimal, fractions.Fraction, uuid.UUID, pathlib.PurePath, complex)
 _LISTS = (list, tuple, Set, deque, range, ValuesView)
 _CODE = (types.FunctionType, types.BuiltinFunctionType, types.MethodType, type, types.ModuleType)
-_PLAIN = frozenset({str, int, bool, type(None)})
 _MOST_INT = (1 << 64) - 1
 _LEAST_INT = -(1 << 63)
 
@@ -56,7 +55,7 @@ def encode(value: Any) -> Payload:
 
     cleaned = clean(value, keep)
     if found:
-        return ["msgpack", codec.pack(_within_64_bits(cleaned))]
+        return ["msgpack", codec.pack(cleaned)]
     return ["json", jsons.dumps_plain(cleaned)]
 
 
@@ -103,8 +102,12 @@ def clean(value: Any, keep_bytes: Callable[[bytes], Any]) -> Any:
 
 def _clean(value: Any, keep_bytes: Callable[[bytes], Any], path: list[Any], open_: set[int]) -> Any:
     kind = type(value)
-    if kind in _PLAIN:
+    if value is None or kind is bool:
         return value
+    if kind is str:
+        return _well_formed(value)
+    if kind is int:
+        return value if _LEAST_INT <= value <= _MOST_INT else str(value)
     if kind is float:
         return value if value - value == 0 else None
     if isinstance(value, _BYTES):
@@ -239,7 +242,7 @@ def _fast_form(value: Any) -> Any:
 
 def _key(key: Any) -> str:
     if type(key) is str:
-        return key
+        return _well_formed(key)
     if isinstance(key, (bool, type(None))):
         return {True: "true", False: "false", None: "null"}[key]
     if isinstance(key, bytes):
@@ -249,15 +252,15 @@ def _key(key: Any) -> str:
     return key.isoformat() if isinstance(key, (datetime.date, datetime.time)) else str(key)
 
 
-def _within_64_bits(value: Any) -> Any:
-    """The cleaned value with integers that msgpack cannot hold as decimal text."""
-    if isinstance(value, dict):
-        return {key: _within_64_bits(item) for key, item in value.items()}
-    if isinstance(value, list):
-        return [_within_64_bits(item) for item in value]
-    if isinstance(value, int) and not _LEAST_INT <= value <= _MOST_INT:
-        return str(value)
-    return value
+def _well_formed(text: str) -> str:
+    """The text with U+FFFD for halves of surrogate pairs, which UTF-8 cannot hold."""
+    if text.isascii():
+        return text
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
+    return text
 
 
 def _base64(data: bytes) -> str:
