@@ -86,5 +86,5 @@ def _is_plain(value: Any, depth: int = 0) -> bool:
                 return False
         return True
     if kind is int:
-        return _LEAST_INT <= value <= _MOST_INT
+        return bool(_LEAST_INT <= value <= _MOST_INT)
     return kind in _LEAVES or kind is float
