@@ -9,6 +9,7 @@ from stepweave.engine.live.rooms import Rooms
 from stepweave.engine.store.contract import Store
 from stepweave.engine.streams import Streams
 from stepweave.http.access import Access
+from stepweave.http.recheck import Recheck
 from stepweave.http.socket_client import Limits
 from stepweave.http.sockets import Sockets
 from stepweave.http.sse import EventStreams
@@ -54,6 +55,12 @@ class Live:
             self.rooms, access, buffer=settings.buffer, ping_s=settings.ping_s
         )
 
+        self._recheck = None
+        if settings.recheck_s is not None:
+            self._recheck = Recheck(
+                access, settings.recheck_s, lambda: (*self.sockets.clients, *self.events.readers)
+            )
+
     def statistics(self) -> dict[str, int]:
         """Figures for people."""
         rooms, places = self.rooms.sizes
@@ -71,6 +78,8 @@ class Live:
             if not (self.sockets.links or len(self.events)) or not self._busy():
                 break
             await asyncio.sleep(_LOOK_S)
+        if self._recheck is not None:
+            self._recheck.close()
         await self.rooms.drain()
         self.sockets.close()
         self.events.close()

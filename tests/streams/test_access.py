@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -216,6 +217,44 @@ async def test_a_guard_that_never_answers_is_a_no(tmp_path: Path) -> None:
         async with follow(running) as socket:
             await socket.join("slow", "g")
             assert await socket.event() == DENIED
+
+
+DOOR = """
+    import os
+    from pathlib import Path
+
+    def can_access(subscription, auth):
+        return not (Path(os.environ["STEPWEAVE_ROOT"]) / "closed").exists()
+
+    config = {"name": "door", "schema": {"text": "string"}, "canAccess": can_access}
+    """
+
+
+async def test_who_follows_may_be_asked_about_again(tmp_path: Path) -> None:
+    files = {**FILES, "steps/door.stream.py": DOOR}
+    async with (
+        start(tmp_path, files, STEPWEAVE_STREAMS_RECHECK_S="0.05") as running,
+        follow(running) as socket,
+        running.http.stream("GET", "/_stepweave/streams/door/g") as answer,
+    ):
+        for stream in ("door", "board"):
+            await socket.join(stream, "g")
+            assert (await socket.event())["type"] == "sync"
+        await change(running, ["set", "door", "g", "1", {"text": "open"}])
+        assert (await socket.event())["type"] == "create"
+
+        (tmp_path / "closed").touch()
+        assert await socket.event() == DENIED
+        lines = [line async for line in answer.aiter_lines() if line.startswith("data: ")]
+        assert json.loads(lines[-1].removeprefix("data: "))["event"] == DENIED
+
+        await change(
+            running,
+            ["set", "door", "g", "2", {"text": "closed"}],
+            ["set", "board", "g", "1", {"text": "seen"}],
+        )
+        assert (await socket.next())["streamName"] == "board"
+        assert (await running.http.get("/_stepweave/streams/door/g")).status_code == 403
 
 
 async def test_pages_of_other_origins_may_be_shut_out(tmp_path: Path) -> None:

@@ -38,8 +38,8 @@ class SocketClient(Follower):
     """One connection: its messages are taken one after the other, in their order."""
 
     __slots__ = (
-        "_access", "_auth", "_busy", "_inbox", "_limits", "_link", "_mistakes", "_out", "_rooms",
-        "_subscriptions", "_task", "_tokens", "_tokens_at",
+        "_access", "_busy", "_inbox", "_limits", "_link", "_mistakes", "_out", "_rooms",
+        "_subscriptions", "_task", "_tokens", "_tokens_at", "auth",
     )  # fmt: skip
 
     def __init__(
@@ -50,7 +50,7 @@ class SocketClient(Follower):
         self._rooms = rooms
         self._access = access
         self._limits = limits
-        self._auth = auth
+        self.auth = auth
         self._out: list[bytes] = []
         self._inbox: deque[bytes] = deque()
         self._subscriptions: dict[Key, set[str]] = {}
@@ -98,6 +98,18 @@ class SocketClient(Follower):
         if self._task is not None:
             self._task.cancel()
         self._rooms.drop(self)
+
+    # --- whether it still may
+
+    def followed(self) -> list[Key]:
+        """See Guarded."""
+        return list(self._subscriptions)
+
+    def deny(self, key: Key, text: str) -> None:
+        """See Guarded."""
+        if self._subscriptions.pop(key, None) is not None:
+            self._rooms.leave(self, key)
+            self._tell(key, "STREAM_ACCESS_DENIED", text)
 
     # --- what it says
 
@@ -171,7 +183,7 @@ class SocketClient(Follower):
 
         async def ask() -> None:
             try:
-                await access.check(stream, key, self._auth)
+                await access.check(stream, key, self.auth)
             except Denied as denial:
                 self._tell(key, "STREAM_ACCESS_DENIED", str(denial))
             else:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import functools
+import weakref
 
 from websockets.frames import CloseCode
 from websockets.http11 import Request
@@ -28,6 +29,7 @@ class Sockets:
         self.access = access
         self.limits = limits
         self.links: set[Link] = set()
+        self.clients: weakref.WeakSet[SocketClient] = weakref.WeakSet()
         self.link = functools.partial(Link, self._open, self.links, max_message=limits.max_message)
         self._ticker: asyncio.TimerHandle | None = None
 
@@ -64,4 +66,6 @@ class Sockets:
         except Unauthenticated as refusal:
             return error_reply(refusal.status, str(refusal))
         self._keep_looking()
-        return SocketClient(link, self.rooms, self.access, self.limits, auth)
+        client = SocketClient(link, self.rooms, self.access, self.limits, auth)
+        self.clients.add(client)
+        return client

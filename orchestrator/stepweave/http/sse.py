@@ -9,7 +9,7 @@ from typing import Any
 from urllib.parse import unquote_to_bytes
 
 from stepweave.engine.live.follower import Follower, Key
-from stepweave.engine.live.notices import Message
+from stepweave.engine.live.notices import Message, error_message
 from stepweave.engine.live.rooms import Rooms
 from stepweave.http.access import Access, Denied, Unauthenticated
 from stepweave.http.identity import identity
@@ -62,13 +62,14 @@ class EventStreams:
             await send({"type": "http.response.body", "body": b""})
             return
         seen = _number(head.get("last-event-id"))
-        reader = _Reader(self._buffer)
+        key, auth = given
+        reader = _Reader(self._rooms, key, auth, self._buffer)
         task = asyncio.current_task()
         assert task is not None
         self._readers[reader] = task
         leaving = asyncio.get_running_loop().create_task(_until_gone(receive, reader))
         try:
-            self._rooms.join(reader, given, since=seen, again=seen is not None)
+            self._rooms.join(reader, key, since=seen, again=seen is not None)
             await self._write(reader, send)
         except asyncio.CancelledError:
             if not reader.over:
@@ -77,6 +78,11 @@ class EventStreams:
             leaving.cancel()
             del self._readers[reader]
             self._rooms.drop(reader)
+
+    @property
+    def readers(self) -> list[_Reader]:
+        """The clients of now."""
+        return list(self._readers)
 
     def close(self) -> None:
         """End every answer; a client that does not read is left behind."""
@@ -98,8 +104,10 @@ class EventStreams:
                 self._rooms.refresh(reader)
         await send({**body, "body": reader.collect(), "more_body": False})
 
-    async def _admit(self, scope: Mapping[str, Any], head: Mapping[str, Any]) -> Key | Reply:
-        """What the request may follow, or why not."""
+    async def _admit(
+        self, scope: Mapping[str, Any], head: Mapping[str, Any]
+    ) -> tuple[Key, bytes] | Reply:
+        """What the request may follow and as whom, or why not."""
         path: str = scope["raw_path"].decode("latin-1")
         if scope["method"] not in ("GET", "HEAD"):
             reply = error_reply(405, f"{path} answers GET, HEAD, not {scope['method']}")
@@ -120,16 +128,19 @@ class EventStreams:
             return error_reply(refusal.status, str(refusal))
         except Denied as denial:
             return error_reply(403, str(denial), code="STREAM_ACCESS_DENIED")
-        return key
+        return key, auth
 
 
 class _Reader(Follower):
     """A client that is written to as fast as it reads."""
 
-    __slots__ = ("_limit", "_out", "_size", "over", "ready")
+    __slots__ = ("_key", "_limit", "_out", "_rooms", "_size", "auth", "over", "ready")
 
-    def __init__(self, limit: int) -> None:
+    def __init__(self, rooms: Rooms, key: Key, auth: bytes, limit: int) -> None:
         super().__init__()
+        self.auth = auth
+        self._rooms = rooms
+        self._key = key
         self._limit = limit
         self._out: list[bytes] = []
         self._size = 0
@@ -158,6 +169,16 @@ class _Reader(Follower):
 
     def lost(self, key: Key, reason: str) -> None:
         """The client may try again."""
+        self.end()
+
+    def followed(self) -> list[Key]:
+        """See Guarded."""
+        return [] if self.over else [self._key]
+
+    def deny(self, key: Key, text: str) -> None:
+        """See Guarded. Who comes back is refused with 403."""
+        self._rooms.drop(self)
+        self.take(error_message(key, "STREAM_ACCESS_DENIED", text, self._rooms.stamp()))
         self.end()
 
     def end(self) -> None:

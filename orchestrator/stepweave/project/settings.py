@@ -189,13 +189,15 @@ class Streams:
     """`[streams]`: who may follow streams, and what one client may cost. Sizes are in bytes.
 
     `auth` is the file with streamAuth, relative to the project. `origins` are those of the pages
-    that may open a WebSocket; none means all. `buffer` is what is kept for a client that does not
+    that may open a WebSocket; none means all. `recheck_s` is how often canAccess is asked about
+    those who follow already, None only once. `buffer` is what is kept for a client that does not
     keep up.
     """
 
     auth: str | None = _setting(None, values.optional(values.text))
     origins: tuple[str, ...] = _setting((), values.texts)
     access_timeout_s: float = _setting(10.0, values.seconds(0.001))
+    recheck_s: float | None = _setting(None, values.optional(values.seconds(0.01)))
     ping_s: float = _setting(20.0, values.seconds(0.01))
     buffer: int = _setting(1 << 20, values.size(1))
     max_message: int = _setting(64 << 10, values.size(256))
