@@ -22,6 +22,24 @@ FILES = {
         async def handler(req, context):
             return {"status": 201, "body": "done"}
         """,
+    "steps/slow.step.py": """
+        import asyncio
+
+        config = {"type": "api", "name": "Slow", "method": "POST", "path": "/slow"}
+
+        async def handler(req, context):
+            await context.state.set("slow", "began", True)
+            while await context.state.get("slow", "go") is None:
+                await asyncio.sleep(0.005)
+            return {"status": 200, "body": "done"}
+        """,
+    "steps/go.step.py": """
+        config = {"type": "api", "name": "Go", "method": "POST", "path": "/go"}
+
+        async def handler(req, context):
+            await context.state.set("slow", "go", True)
+            return {"status": 204}
+        """,
 }
 
 
@@ -85,6 +103,23 @@ async def test_a_client_that_left_is_noted(noted: Running) -> None:
         wire.abort()
 
     await noted.until(lambda: "POST /pets/left 499" in noted.messages)
+
+
+async def test_a_client_that_left_while_its_handler_ran_is_noted(noted: Running) -> None:
+    async with connect(noted) as wire:
+        await wire.send(request("POST", "/slow", body=b""))
+
+        async def began() -> bool:
+            return "began" in await noted.state("slow")
+
+        await noted.until(began)
+        wire.abort()
+    await ask(noted, "POST", "/go")
+
+    await noted.until(lambda: bool(lines(noted, "POST /slow ")))
+    (record,) = lines(noted, "POST /slow ")
+    assert record.message == "POST /slow 499"
+    assert fields(record)["bytes"] == 0
 
 
 async def test_a_long_path_is_cut(noted: Running) -> None:

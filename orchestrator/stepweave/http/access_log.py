@@ -39,9 +39,10 @@ class AccessLog:
         async def noting(message: dict[str, Any]) -> None:
             nonlocal status, size
             if message["type"] == "http.response.start":
-                status = message["status"]
                 head.update(message["headers"])
-            else:
+                if not scope["state"]["gone"]():
+                    status = message["status"]
+            elif status != _GONE:
                 size += len(message.get("body", b""))
             await send(message)
 

@@ -64,8 +64,8 @@ class Protocol(HttpToolsProtocol):
         app_state: dict[str, Any],
         _loop: asyncio.AbstractEventLoop | None = None,
     ) -> None:
-        # For who has begun an answer that will not be whole.
-        state = {**app_state, "hang_up": self._hang_up}
+        # For who has begun an answer that will not be whole, and who notes whether one was taken.
+        state = {**app_state, "hang_up": self._hang_up, "gone": self._gone}
         super().__init__(config, server_state, state, _loop)
         self._limits = limits
         self._phase = _IDLE
@@ -283,6 +283,9 @@ class Protocol(HttpToolsProtocol):
 
     def _hang_up(self) -> None:
         self.transport.close()
+
+    def _gone(self) -> bool:
+        return self.transport.is_closing()
 
     # --- refusing
 
