@@ -92,13 +92,18 @@ class Feeder(threading.Thread):
         self._numbers: dict[str, int] = {}
         self._count = 0
 
+    @property
+    def runs(self) -> int:
+        """How many runs of handlers the accepted events bring about."""
+        return len(self.accepted)
+
     def run(self) -> None:
         """Send, and hold back while much waits."""
         try:
             with httpx.Client(timeout=LIMIT_S) as client:
                 while not self._site.over.is_set():
                     url = self._site.url
-                    waiting = len(self.accepted) * len(LANGUAGES) - len(self._site.book.ended)
+                    waiting = self.runs * len(LANGUAGES) - len(self._site.book.ended)
                     if url is None or waiting > _BACKLOG:
                         self._site.over.wait(0.01)
                     else:
@@ -107,7 +112,7 @@ class Feeder(threading.Thread):
             self.problem = error
 
     def _send(self, client: httpx.Client, url: str) -> None:
-        batch = [self._event() for _ in range(_BATCH)]
+        batch = [self.event() for _ in range(_BATCH)]
         ids = {event["id"] for event in batch}
         try:
             answer = client.post(f"{url}/accept/{self._language}", json=batch)
@@ -123,7 +128,8 @@ class Feeder(threading.Thread):
             assert answer.status_code in (500, 503), answer.text
             self.doubtful |= ids
 
-    def _event(self) -> dict[str, Any]:
+    def event(self) -> dict[str, Any]:
+        """The next event: a topic, an id, and what its handler is to do."""
         topic = self._dice.choice(self._topics)
         event: dict[str, Any] = {"topic": topic, "pause": self._dice.choice((0, 0, 0, 2, 10))}
         if topic.startswith("ordered."):
@@ -138,10 +144,14 @@ class Feeder(threading.Thread):
 
 @contextlib.contextmanager
 def feeding(
-    site: Site, topics: list[str], dice: random.Random, groups: int = 1
+    site: Site,
+    topics: list[str],
+    dice: random.Random,
+    groups: int = 1,
+    kind: Callable[..., Feeder] = Feeder,
 ) -> Iterator[list[Feeder]]:
     """A feeder for each language; at the end they are stopped and what went wrong is raised."""
-    feeders = [Feeder(site, name, topics, dice, groups) for name in LANGUAGES]
+    feeders = [kind(site, name, topics, dice, groups) for name in LANGUAGES]
     for feeder in feeders:
         feeder.start()
     try:
@@ -156,11 +166,17 @@ def feeding(
 
 
 def accept(
-    site: Site, topics: list[str], scale: Scale, meanwhile: Callable[[], _T], *, groups: int = 1
+    site: Site,
+    topics: list[str],
+    scale: Scale,
+    meanwhile: Callable[[], _T],
+    *,
+    groups: int = 1,
+    kind: Callable[..., Feeder] = Feeder,
 ) -> tuple[set[str], set[str], _T]:
     """Feed until that is over and `scale.events` are accepted: the accepted, the doubtful, and
     what `meanwhile` gave."""
-    with feeding(site, topics, scale.dice("events"), groups) as feeders:
+    with feeding(site, topics, scale.dice("events"), groups, kind) as feeders:
         given = meanwhile()
         while (count := sum(len(feeder.accepted) for feeder in feeders)) < scale.events:
             scale.say(f"{count} of {scale.events} events accepted")

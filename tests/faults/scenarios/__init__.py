@@ -14,6 +14,7 @@ from tests.faults.scenarios import (
     memory,
     power,
     topics,
+    trees,
 )
 from tests.faults.scenarios.scale import Scenario
 
@@ -27,6 +28,7 @@ SCENARIOS: dict[str, tuple[Scenario, int, int]] = {
     "flood": (flood.run, 200_000, 0),
     "backlog": (backlog.run, 100_000, 0),
     "topics": (topics.run, 1_000, 0),
+    "trees": (trees.run, 2_000, 100),
     "memory": (memory.run, 100_000, 0),
 }
 """By name: the scenario, and how many events and faults a soak of it has."""

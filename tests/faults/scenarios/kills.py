@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import random
 import signal
 import time
 from collections import Counter
@@ -89,6 +90,7 @@ def run(root: Path, scale: Scale) -> Figures:
         "orchestrator killed": str(done["orchestrator"]),
         "runners killed": str(done["runner"]),
         "runners stopped for a while": str(done["stop"]),
+        "orchestrator stopped for a while": str(done["pause"]),
         "left behind frozen": str(done["frozen"]),
         "run again": f"{book.repeated:,} ({book.repeated / max(1, kills):.1f} a kill)",
         "groups in order": f"{groups:,}",
@@ -101,12 +103,12 @@ def harm(site: Site, scale: Scale) -> Counter[str]:
     dice = scale.dice("faults")
     done = Counter[str]()
     site.open()
-    kinds = ["runner", "orchestrator", "stop", "frozen"]
+    kinds = ["runner", "orchestrator", "stop", "pause", "frozen"]
     for number in range(scale.faults):
         time.sleep(dice.uniform(0.02, 0.6))
         site.book.read()
         if number >= len(kinds):
-            what = dice.choices(kinds, (10, 7, 2, 1))[0]
+            what = dice.choices(kinds, (10, 7, 2, 2, 1))[0]
         else:
             what = kinds[number]
         done[what] += 1
@@ -123,11 +125,16 @@ def harm(site: Site, scale: Scale) -> Counter[str]:
                 done["orchestrator"] += 1
             site.open()
             continue
+        if what == "pause":
+            site.server.signal(signal.SIGSTOP)
+            time.sleep(_while(dice, scale))
+            site.server.signal(signal.SIGCONT)
+            continue
         runner = dice.choice(sorted(until(lambda: site.server.runners, "a runner")))
         with contextlib.suppress(ProcessLookupError):
             if what == "stop":
                 os.kill(runner, signal.SIGSTOP)
-                time.sleep(dice.uniform(0.5, 1.0 if scale.faults < 10 else 3.0))
+                time.sleep(_while(dice, scale))
                 os.kill(runner, signal.SIGCONT)
             else:
                 site.book.note("k", "runner")
@@ -136,6 +143,13 @@ def harm(site: Site, scale: Scale) -> Counter[str]:
         if what == "runner":
             site.book.note("d", "runner")
     return done
+
+
+def _while(dice: random.Random, scale: Scale) -> float:
+    """For how many seconds something is stopped; now and then for long, in a long run."""
+    if scale.faults < 10:
+        return dice.uniform(0.5, 1.0)
+    return dice.uniform(0.5, 3.0) if dice.random() < 0.9 else dice.uniform(3.0, 30.0)
 
 
 def _check_state(root: Path, ended: Counter[str]) -> None:
