@@ -315,3 +315,21 @@ def test_a_step_that_no_longer_loads_is_said_to_go_on() -> None:
     assert "✖ steps/bad.step.py:3:5  NameError" in text
     assert "Pay goes on with its last good version" in text
     assert changes.changes(new, old, BARE) == ""
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="the system has no /dev/full")
+def test_output_that_cannot_be_written_is_told_in_one_line(tmp_path: Path) -> None:
+    (tmp_path / "steps").mkdir()
+    words = [sys.executable, "-m", "stepweave", "steps", str(tmp_path)]
+    with open("/dev/full", "w") as full:
+        told = subprocess.run(words, stdout=full, stderr=subprocess.PIPE, text=True, check=False)
+    assert told.returncode == 1
+    assert told.stderr == ("stepweave: the output cannot be written: No space left on device\n")
+
+
+def test_commands_work_with_their_output_closed(tmp_path: Path) -> None:
+    (tmp_path / "steps").mkdir()
+    (tmp_path / ".stepweave").mkdir()
+    command = f'exec "{sys.executable}" -m stepweave state set g k 1 --dir "{tmp_path}" >&-'
+    told = subprocess.run(command, shell=True, stderr=subprocess.PIPE, text=True, check=False)
+    assert (told.returncode, told.stderr) == (0, "")

@@ -7,6 +7,7 @@ import fcntl
 import io
 import json
 import os
+import shutil
 import socket
 import subprocess
 import sys
@@ -17,6 +18,7 @@ import orjson
 import pytest
 
 from stepweave import cli, serving
+from stepweave.cli import desk as cli_desk
 from stepweave.cli import presence
 from stepweave.cli.table import table
 from stepweave.engine.store.operations import Bury, PutEvent, Retry, StateSet
@@ -474,9 +476,34 @@ def test_what_a_killed_server_left_is_passed_over(desk: Desk) -> None:
         with socket.socket() as nobody:
             nobody.bind(("127.0.0.1", 0))
             url = f"http://localhost:{nobody.getsockname()[1]}"
-            note = json.dumps({"url": url, "pid": pid})
-            (desk.storage / "server.json").write_text(note)
+            presence.announce(desk.storage, url, "key")
+            file = desk.storage / "server.json"
+            file.write_text(json.dumps({**json.loads(file.read_text()), "pid": pid}))
             assert [it["id"] for it in desk.json("events", "dead")["dead"]] == [1]
+
+
+def test_a_copy_of_a_folder_is_not_taken_for_the_one_that_a_server_runs(tmp_path: Path) -> None:
+    first, copy, moved = tmp_path / "first", tmp_path / "copy", tmp_path / "moved"
+    first.mkdir()
+    presence.announce(first, "http://localhost:1", "secret")
+    shutil.copytree(first, copy)
+    assert presence.find(copy) is None
+    first.rename(moved)
+    assert presence.find(moved) is not None
+
+
+def test_a_server_that_does_not_answer_is_not_waited_for_without_end(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(cli_desk, "_PATIENCE_S", 0.05)
+    desk.bury("Pay")
+    with socket.socket() as frozen:
+        frozen.bind(("127.0.0.1", 0))
+        frozen.listen()
+        url = f"http://127.0.0.1:{frozen.getsockname()[1]}"
+        presence.announce(desk.storage, url, "key")
+        assert desk.run("events", "dead") == 1
+    assert desk.err == f"stepweave: {url}: the server did not answer: timed out\n"
 
 
 def test_data_that_another_holds_is_left_alone(desk: Desk) -> None:

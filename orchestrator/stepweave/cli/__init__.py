@@ -6,6 +6,7 @@ costs no more than starting Python.
 
 from __future__ import annotations
 
+import errno
 import importlib
 import os
 import sys
@@ -51,6 +52,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line and return its exit code."""
     words = list(sys.argv[1:] if argv is None else argv)
     name = words[0] if words else ""
+    if sys.stdout is None:  # closed by whoever called us
+        sys.stdout = open(os.devnull, "w")
     if name == "help" and len(words) > 1:
         name, words = words[1], [words[1], "--help"]
     if name in ("version", "-V", "--version"):
@@ -105,8 +108,18 @@ def _run(name: str, words: list[str]) -> int:
         return INTERRUPTED
     except BrokenPipeError:
         # Whoever read our output has seen enough; the interpreter must not try to flush it.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _silence()
         return FAILED
+    except OSError as error:
+        if error.errno != errno.ENOSPC or error.filename is not None:
+            raise
+        _silence()
+        print(f"stepweave: the output cannot be written: {error.strerror}", file=sys.stderr)
+        return FAILED
+
+
+def _silence() -> None:
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _program() -> str:

@@ -32,6 +32,9 @@ from stepweave.project import Project
 __all__ = ["Desk", "Missing", "dump", "open_desk"]
 
 
+_PATIENCE_S = 30.0
+"""How long a server may take to answer what only reads."""
+
 _BYTES = "surrogateescape"
 """Bytes of the command line that are no UTF-8 go out as they are, and are refused there."""
 
@@ -151,14 +154,16 @@ class _Remote:
         self._address = (parts.hostname or "localhost", parts.port or 80)
         self._context = _trusting(certificate) if parts.scheme == "https" else None
 
-    def _connection(self) -> http.client.HTTPConnection:
+    def _connection(self, patience_s: float | None) -> http.client.HTTPConnection:
         if self._context is None:
-            return http.client.HTTPConnection(*self._address)
-        return http.client.HTTPSConnection(*self._address, context=self._context)
+            return http.client.HTTPConnection(*self._address, timeout=patience_s)
+        return http.client.HTTPSConnection(
+            *self._address, timeout=patience_s, context=self._context
+        )
 
     def answers(self) -> bool:
         """Whether anyone listens: a process may have got the number of one that is gone."""
-        connection = self._connection()
+        connection = self._connection(_PATIENCE_S)
         try:
             connection.connect()
         except OSError:
@@ -173,7 +178,8 @@ class _Remote:
         if self._token is not None:
             headers["authorization"] = f"Bearer {self._token}"
         target = f"{path}?{query}" if query else path
-        connection = self._connection()
+        # What changes something may go through all there is, and a run may take its time.
+        connection = self._connection(_PATIENCE_S if method == "GET" else None)
         try:
             connection.request(method, target, body or None, headers)
             answer = connection.getresponse()

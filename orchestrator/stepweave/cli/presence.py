@@ -22,7 +22,8 @@ class Presence(NamedTuple):
 
 
 def announce(folder: Path, url: str, key: str) -> None:
-    """Say that this process serves the project; readers see all of it or nothing.
+    """Say that this process serves the project; readers see all of it or nothing. A copy of the
+    folder does not say so.
 
     Only the user who runs the server can read the file, and so use its key.
 
@@ -30,7 +31,8 @@ def announce(folder: Path, url: str, key: str) -> None:
     """
     beside = folder / f"{_FILE}.new"
     with contextlib.suppress(OSError):
-        text = json.dumps({"url": url, "pid": os.getpid(), "key": key}) + "\n"
+        note = {"url": url, "pid": os.getpid(), "key": key, "folder": _mark(folder)}
+        text = json.dumps(note) + "\n"
         beside.unlink(missing_ok=True)
         with open(os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
             file.write(text)
@@ -48,9 +50,16 @@ def find(folder: Path) -> Presence | None:
     try:
         found = json.loads((folder / _FILE).read_text("utf-8"))
         presence = Presence(str(found["url"]), int(found["pid"]), found.get("key"))
+        is_ours = found["folder"] == _mark(folder)
     except (OSError, ValueError, KeyError, TypeError):
         return None
-    return presence if _lives(presence.pid) else None
+    return presence if is_ours and _lives(presence.pid) else None
+
+
+def _mark(folder: Path) -> list[int]:
+    """What tells a folder from its copies, wherever it is moved."""
+    found = folder.stat()
+    return [found.st_dev, found.st_ino]
 
 
 def _lives(pid: int) -> bool:
