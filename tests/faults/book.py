@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 from collections import Counter
+from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
@@ -83,6 +84,27 @@ class Book:
                 elif attempt:
                     assert kills.total() > dead_then, told
                 last[line.id] = (line.attempt, dead.total(), dead["orchestrator"])
+
+    def most_at_once(self, lane: Callable[[str], str]) -> Counter[str]:
+        """For each lane the most events that ran at the same time; an id says which lane.
+
+        A run that a kill broke off counts until what was killed is dead.
+        """
+        ended = {(line.id, line.attempt) for line in self.lines if line.kind == "e"}
+        running: dict[str, set[tuple[str, int]]] = {}
+        most = Counter[str]()
+        for line in self.lines:
+            run = line.id, line.attempt
+            if line.kind == "b":
+                runs = running.setdefault(lane(line.id), set())
+                runs.add(run)
+                most[lane(line.id)] = max(most[lane(line.id)], len(runs))
+            elif line.kind == "e":
+                running[lane(line.id)].discard(run)
+            elif line.kind == "d":
+                for runs in running.values():
+                    runs &= ended
+        return most
 
     def check_order(self) -> int:
         """Ids of the form GROUP/NUMBER ran in order and one at a time; returns how many groups."""

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Mapping
+from typing import Any
+
 __all__ = ["LANGUAGES", "accept", "handler"]
 
 LANGUAGES = ("python", "typescript", "ruby")
@@ -80,7 +84,6 @@ end
 """,
 }
 _ENTRY = {"python": '"%s": %s', "typescript": "%s: %s", "ruby": "%s: %s"}
-_FIFO = "'fifo'"
 _TRUE = {"python": "True", "typescript": "true", "ruby": "true"}
 
 
@@ -92,13 +95,17 @@ def handler(
     *,
     fifo: bool = False,
     atomic: bool = False,
+    throttle: Mapping[str, Any] | None = None,
 ) -> dict[str, str]:
     """An event step that writes a line, pauses `data.pause` ms, runs the code and writes a line."""
     entry = _ENTRY[language]
     config = []
-    if fifo:
-        queue = f"{{{entry % ('type', _FIFO)}}}"
-        config.append(entry % ("infrastructure", f"{{{entry % ('queue', queue)}}}"))
+    queue: dict[str, Any] = {"type": "fifo"} if fifo else {}
+    if throttle is not None:
+        queue["throttle"] = throttle
+    if queue:
+        # What JSON writes, each of the languages can read.
+        config.append(entry % ("infrastructure", json.dumps({"queue": queue})))
     if atomic:
         config.append(entry % ("atomic", _TRUE[language]))
     if language == "python" and not body:

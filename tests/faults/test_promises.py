@@ -4,7 +4,18 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from tests.faults.scenarios import atomic, backlog, drains, flood, kills, memory, power, topics
+from tests.faults.scenarios import (
+    atomic,
+    backlog,
+    drains,
+    flood,
+    kills,
+    limits,
+    memory,
+    power,
+    topics,
+    trees,
+)
 from tests.faults.scenarios.scale import Scale
 
 
@@ -14,6 +25,14 @@ def test_kills_of_orchestrator_and_runners_lose_nothing_and_keep_order(tmp_path:
 
 def test_an_atomic_step_counts_each_event_once_under_kills(tmp_path: Path) -> None:
     atomic.run(tmp_path, Scale(events=400, faults=3))
+
+
+def test_trees_of_steps_in_three_languages_count_what_their_model_does(tmp_path: Path) -> None:
+    trees.run(tmp_path, Scale(events=15, faults=3))
+
+
+def test_limits_of_a_key_hold_through_kills_and_restarts(tmp_path: Path) -> None:
+    limits.run(tmp_path, Scale(events=300, faults=3))
 
 
 def test_what_was_answered_outlives_a_power_cut(tmp_path: Path) -> None:

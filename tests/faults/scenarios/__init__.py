@@ -11,6 +11,7 @@ from tests.faults.scenarios import (
     drains,
     flood,
     kills,
+    limits,
     memory,
     power,
     topics,
@@ -28,6 +29,7 @@ SCENARIOS: dict[str, tuple[Scenario, int, int]] = {
     "flood": (flood.run, 200_000, 0),
     "backlog": (backlog.run, 100_000, 0),
     "topics": (topics.run, 1_000, 0),
+    "limits": (limits.run, 10_000, 60),
     "trees": (trees.run, 2_000, 100),
     "memory": (memory.run, 100_000, 0),
 }
