@@ -123,6 +123,19 @@ class InvokingTest < Minitest::Test
     end
   end
 
+  def test_middleware_may_hand_on_a_plain_hash
+    files = {"a.step.rb" => <<~RUBY}
+      def config = {type: "api", name: "A", middleware: [:other]}
+
+      def other(req, _context, following) = following.call({**req.to_h, body: {swapped: 1}})
+
+      def handler(req, _context) = {status: 200, body: [req.body.swapped, req.query_params.a]}
+    RUBY
+    Child.with(files) do |child|
+      assert_equal [1, "2"], child.decode(child.answer(child.api("a", query: {"a" => "2"}))["body"])
+    end
+  end
+
   def test_a_handler_that_raises_is_shown_with_its_place
     files = {
       "lib/deep.rb" => "module Deep\n  def self.dive\n    [1].each { raise ArgumentError, 'too deep' }\n  end\nend",

@@ -35,6 +35,9 @@ module StepweaveRunner
       request
     end
 
+    # The request that a middleware hands on, which may be a plain hash.
+    def self.of(given) = given.is_a?(Record) ? given : new.merge!(Record.wrap(given.to_h))
+
     # The body's own bytes are copied, since a handler may change either.
     def self.raw(given, payload)
       raw = given["raw"]

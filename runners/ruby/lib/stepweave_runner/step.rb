@@ -4,6 +4,7 @@ require_relative "call"
 require_relative "errors"
 require_relative "world"
 require_relative "parsing"
+require_relative "request"
 
 module StepweaveRunner
   # One revision of a step file, as it was loaded: its config and functions.
@@ -101,7 +102,7 @@ module StepweaveRunner
       return yield(request) if index == functions.size
 
       following = lambda do |changed = request, *|
-        through(functions, index + 1, changed, context, &handler)
+        through(functions, index + 1, Request.of(changed), context, &handler)
       end
       Call.with(functions[index], request, context, following)
     end
