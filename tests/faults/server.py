@@ -155,18 +155,19 @@ def started(
     prepare: Callable[[], None] | None = None,
     ready: bool = True,
     program: Sequence[str] = ("-m", "stepweave"),
+    command: str = "start",
 ) -> Iterator[Server]:
     """Start a project on a free port, and make sure that nothing of it is left at the end.
 
     `prepare` is called in the new process before the program starts; `program` is what Python
-    is told to run.
+    is told to run, and `command` is the command of that.
     """
     number = len(list(root.glob("log-*")))
     output = root / f"log-{number}.jsonl"
-    command = [sys.executable, *program, "start", str(root), "--port", "0", "--json-logs"]
+    argv = [sys.executable, *program, command, str(root), "--port", "0", "--json-logs"]
     with output.open("wb") as log:
         process = subprocess.Popen(
-            command,
+            argv,
             env={**os.environ, "STEPWEAVE_SHUTDOWN_GRACE_S": "30", **(environment or {})},
             stdin=subprocess.DEVNULL,
             stdout=log,

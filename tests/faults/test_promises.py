@@ -8,6 +8,7 @@ from tests.faults.scenarios import (
     atomic,
     backlog,
     drains,
+    edits,
     flood,
     kills,
     limits,
@@ -41,6 +42,10 @@ def test_what_was_answered_outlives_a_power_cut(tmp_path: Path) -> None:
 
 def test_stopping_under_load_loses_nothing_and_runs_nothing_twice(tmp_path: Path) -> None:
     drains.run(tmp_path, Scale(events=0, faults=2))
+
+
+def test_edits_under_load_fail_no_request_and_lose_no_event(tmp_path: Path) -> None:
+    edits.run(tmp_path, Scale(events=0, faults=20))
 
 
 def test_a_backlog_is_worked_off_once_in_bounded_memory_and_lets_new_events_pass(
