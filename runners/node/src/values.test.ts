@@ -156,6 +156,15 @@ test('a circle is refused with its path', () => {
   })
 })
 
+test('a path without end is cut where it is told', () => {
+  let deep: unknown = 1
+  for (let level = 0; level < 5_000; level++) deep = [deep]
+  assert.throws(
+    () => encode(deep),
+    ({ message }: Error) => message.length < 200 && message.endsWith('is nested too deep'),
+  )
+})
+
 test('the same object twice is no circle', () => {
   const shared = { a: 1n }
   assert.deepEqual(read(encode([shared, shared, { shared }])), [

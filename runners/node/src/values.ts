@@ -251,7 +251,10 @@ function setField(target: Record<string, unknown>, name: string, value: unknown)
   else Object.defineProperty(target, name, { value, enumerable: true, writable: true })
 }
 
+const LONGEST_PATH = 100
+
 function place(path: string): string {
+  if (path.length > LONGEST_PATH) return `"${path.slice(0, LONGEST_PATH)}…"`
   return path === '' ? 'the value' : `"${path}"`
 }
 
