@@ -428,6 +428,17 @@ def test_a_group_is_listed_in_pages_and_deleted(desk: Desk) -> None:
     assert desk.err == 'there is nothing in the group "g"\n'
 
 
+def test_a_value_of_many_levels_is_shown_and_keeps_no_other_from_being_listed(desk: Desk) -> None:
+    deep = b'{"a":' * 1020 + b"1" + b"}" * 1020
+    desk.apply(StateSet("g", "deep", ("json", deep)), StateSet("g", "flat", encode(1)))
+
+    assert desk.run("state", "list", "g") == 0
+    assert len(desk.out.splitlines()) == 3
+    assert len(desk.json("state", "list", "g")["values"]) == 2
+    assert desk.run("state", "get", "g", "deep") == 0
+    assert desk.out.count("{") == 1020
+
+
 def test_a_table_is_as_wide_as_the_terminal_and_coloured_there() -> None:
     text = table(("A", "B"), [("on", "x" * 50)], styles={"A": Paint.red}, paint=Paint(True),
                  width=20)  # fmt: skip

@@ -10,6 +10,7 @@ import contextlib
 import http.client
 import json
 import ssl
+import sys
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, Protocol
@@ -34,6 +35,9 @@ __all__ = ["Desk", "Missing", "dump", "open_desk"]
 
 _PATIENCE_S = 30.0
 """How long a server may take to answer what only reads."""
+
+_FRAMES = 5000
+"""Enough for 1,024 levels, which is what the server shows of a value."""
 
 _BYTES = "surrogateescape"
 """Bytes of the command line that are no UTF-8 go out as they are, and are refused there."""
@@ -109,14 +113,26 @@ def open_desk(folder: str | None) -> Iterator[Desk]:
             server.url, server.key or project.settings.server.token, _certificate(project)
         )
         if remote.answers():
-            yield Desk(remote, running=True)
+            with _deep():
+                yield Desk(remote, running=True)
             return
-    with asyncio.Runner() as runner:
+    with asyncio.Runner() as runner, _deep():
         local = runner.run(_open(runner, project))
         try:
             yield Desk(local, running=False)
         finally:
             runner.run(local.store.close())
+
+
+@contextlib.contextmanager
+def _deep() -> Iterator[None]:
+    """Let JSON be read and written level by level, as deep as the server shows it."""
+    before = sys.getrecursionlimit()
+    sys.setrecursionlimit(max(before, _FRAMES))
+    try:
+        yield
+    finally:
+        sys.setrecursionlimit(before)
 
 
 def dump(value: Any) -> str:
