@@ -25,11 +25,16 @@ from tests.flows.processes import (
 
 pytestmark = pytest.mark.anyio
 
+# Until there is a file called gate.
 BLOCKS = {
     "typescript": """
-  const until = Date.now() + 400; while (Date.now() < until);
+  const { existsSync } = require('node:fs')
+  while (!existsSync('gate'));
   return { status: 200, body: 'done' }""",
-    "python": "    import time; time.sleep(0.4); return {'status': 200, 'body': 'done'}",
+    "python": """
+    import os, time
+    while not os.path.exists('gate'): time.sleep(0.005)
+    return {'status': 200, 'body': 'done'}""",
 }
 
 
@@ -125,12 +130,19 @@ async def test_a_step_that_holds_up_its_process_is_named(tmp_path: Path, languag
         asking = asyncio.create_task(running.http.post(f"/{language}/blocks"))
         await running.until(lambda: pool.children[0].calls, "the call")
         await running.it.pools.watch.look()
-        assert (await asking).text == "done"
-        await running.until(lambda: pool.statistics()["children"][0]["lag_ms"] is not None)
-        (warning,) = [text for text in running.messages if "has not answered for 0.1 s" in text]
+
+        def said(words: str) -> list[str]:
+            return [text for text in running.messages if words in text]
+
+        await running.until(lambda: said("has not answered for 0.1 s"), "the warning")
+        (warning,) = said("has not answered for 0.1 s")
         assert warning.endswith(f"it runs blocks_{language}")
-        await running.until(lambda: not pool.children[0].peer.open_requests)
-        await running.it.pools.watch.look()
-        await running.until(
-            lambda: any("answers without delay again" in text for text in running.messages)
-        )
+        assert pool.statistics()["children"][0]["lag_ms"] > 100
+        (tmp_path / "gate").touch()
+        assert (await asking).text == "done"
+
+        async def is_over() -> bool:
+            await running.it.pools.watch.look()
+            return bool(said("answers without delay again"))
+
+        await running.until(is_over, "the end of the delay")
