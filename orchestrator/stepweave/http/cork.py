@@ -45,6 +45,9 @@ class Corked:
         parts = self._parts
         if parts:
             self._parts = []
+            if self._transport.is_closing():
+                # The client left in this turn of the loop; uvloop raises for who writes then.
+                return
             self._transport.write(parts[0] if len(parts) == 1 else b"".join(parts))
 
     def __getattr__(self, name: str) -> Any:
