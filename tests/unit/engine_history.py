@@ -257,13 +257,19 @@ class History:
         self.subscribe()
         await self.rig.store.apply(())
         async with asyncio.timeout(20):
-            while self.rig.bus.waiting or self.rig.bus._dispatcher._records.unrecorded:
+            while self.rig.bus.waiting or self._unfinished():
                 while self.open:
                     self.end_one()
                 await self.letters(1)
                 await asyncio.sleep(0.001)
         await self.letters(0)
         self.check_end()
+
+    def _unfinished(self) -> bool:
+        """Whether something is still to be noted, or to leave memory: what was cancelled between
+        two tries is met when the pause is over."""
+        dispatcher = self.rig.bus._dispatcher
+        return bool(dispatcher._records.unrecorded or dispatcher._delays or dispatcher._cancelled)
 
     # --- what must be true
 
