@@ -69,7 +69,7 @@ test('emit without a topic says what it takes', async () => {
 test('an option with a value that makes no sense is named', async () => {
   const result = await run(`
     const failed = []
-    for (const wrong of [{ delay: NaN }, { delaySeconds: 'soon' }, { at: 'nonsense' }, { priority: 1.5 }, { priority: 1001 }]) {
+    for (const wrong of [{ delay: NaN }, { delaySeconds: '5' }, { at: 'nonsense' }, { at: true }, { id: {} }, { messageGroupId: ['g'] }, { priority: 1.5 }, { priority: 1001 }]) {
       await emit({ topic: 't', ...wrong }).catch((error) => failed.push(error.message))
     }
     return failed`)
@@ -77,6 +77,9 @@ test('an option with a value that makes no sense is named', async () => {
     'emit: "delay" is not a time',
     'emit: "delaySeconds" is not a time',
     'emit: "at" is not a time',
+    'emit: "at" is not a time',
+    'the id of an event must be a string, not object',
+    'the group of an event must be a string, not object',
     'emit: "priority" is a whole number from -1000 to 1000, not 1.5',
     'emit: "priority" is a whole number from -1000 to 1000, not 1001',
   ])

@@ -1,6 +1,7 @@
 // ctx.emit and ctx.cancelEvent
 import type { Params } from './peer'
 import type { Scope } from './scope'
+import { text } from './state'
 import { encode } from './values'
 
 /** What `emit` takes. */
@@ -72,14 +73,15 @@ export async function cancelEvent(scope: Scope, id: string): Promise<number | nu
 function addOptions(scope: Scope, params: Params, event: EmittedEvent): void {
   for (const key in event) if (!OPTIONS.has(key)) ignore(scope, key)
   const group = event.messageGroupId ?? event.group
-  if (group !== undefined && group !== null) params['group'] = String(group)
-  if (event.id !== undefined && event.id !== null) params['id'] = String(event.id)
+  if (group !== undefined && group !== null) params['group'] = text(group, 'group of an event')
+  if (event.id !== undefined && event.id !== null) params['id'] = text(event.id, 'id of an event')
   const delay = event.delay ?? event.delayMs ?? null
   const seconds = event.delaySeconds ?? null
   if (delay !== null) params['delay_ms'] = milliseconds(delay, 'delay')
-  else if (seconds !== null) params['delay_ms'] = milliseconds(seconds * 1000, 'delaySeconds')
+  else if (seconds !== null) params['delay_ms'] = milliseconds(seconds, 'delaySeconds', 1000)
   if (event.at !== undefined && event.at !== null) {
-    params['at'] = milliseconds(new Date(event.at).getTime(), 'at')
+    const at = typeof event.at === 'boolean' ? Number.NaN : new Date(event.at).getTime()
+    params['at'] = milliseconds(at, 'at')
   }
   const priority = event.priority ?? null
   if (priority === null) return
@@ -98,8 +100,8 @@ function ignore(scope: Scope, key: string): void {
   scope.logs.write(scope, { level: 'warn', message })
 }
 
-function milliseconds(value: number, what: string): number {
-  if (Number.isFinite(value)) return Math.round(value)
+function milliseconds(value: number, what: string, factor = 1): number {
+  if (Number.isFinite(value)) return Math.round(value * factor)
   throw new TypeError(`emit: "${what}" is not a time`)
 }
 

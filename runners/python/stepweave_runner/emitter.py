@@ -11,6 +11,7 @@ from stepweave_runner import values
 from stepweave_runner.errors import StepweaveError
 from stepweave_runner.pending import nothing
 from stepweave_runner.scope import Scope
+from stepweave_runner.state import text
 
 __all__ = ["MISSING", "cancel_event", "emit"]
 
@@ -23,6 +24,7 @@ _OPTIONS = frozenset(
     "topic data id group message_group_id messageGroupId delay delay_ms delayMs "
     "delay_seconds delaySeconds at priority".split()
 )
+_TIMES = "a datetime, ISO 8601 text or Unix ms"
 _MOST_WARNINGS = 1000
 _warned: set[tuple[str, str]] = set()
 
@@ -82,9 +84,9 @@ def _add_options(scope: Scope, params: dict[str, Any], given: Mapping[str, Any])
             _ignore(scope, str(key))
     group = _first(given, "message_group_id", "messageGroupId", "group")
     if group is not None:
-        params["group"] = str(group)
+        params["group"] = text("emit", "group", group)
     if given.get("id") is not None:
-        params["id"] = str(given["id"])
+        params["id"] = text("emit", "id", given["id"])
     delay = _first(given, "delay", "delay_ms", "delayMs")
     seconds = _first(given, "delay_seconds", "delaySeconds")
     if delay is not None:
@@ -123,10 +125,14 @@ def _milliseconds(name: str, value: Any, factor: int) -> int:
 def _time(at: Any) -> int:
     """Unix milliseconds of a datetime (local time if naive), ISO 8601 text, or milliseconds."""
     if isinstance(at, str):
-        at = datetime.datetime.fromisoformat(at[:-1] + "+00:00" if at[-1:] in "zZ" else at)
+        iso = at[:-1] + "+00:00" if at.endswith(("z", "Z")) else at
+        try:
+            at = datetime.datetime.fromisoformat(iso)
+        except ValueError:
+            raise TypeError(f"emit takes at as {_TIMES}, not {at!r:.80}") from None
     if isinstance(at, datetime.datetime):
         return round(at.timestamp() * 1000)
-    return _whole("at", "a datetime, ISO 8601 text or Unix ms", at, 1)
+    return _whole("at", _TIMES, at, 1)
 
 
 def _whole(name: str, form: str, value: Any, factor: int) -> int:

@@ -204,9 +204,13 @@ def text(method: str, name: str, value: Any) -> str:
     if type(value) is str:
         return value
     if value is None or isinstance(value, (Mapping, list, tuple)):
-        raise TypeError(f"{method} needs a {name} as text, not {value!r:.80}")
+        raise TypeError(f"{method} needs {_a(name)} as text, not {value!r:.80}")
     simple = values.simplify(value)
     return simple if isinstance(simple, str) else str(simple)
+
+
+def _a(name: str) -> str:
+    return f"an {name}" if name[0] in "aeiou" else f"a {name}"
 
 
 def _place(method: str, group: Any, key: Any) -> dict[str, Any]:

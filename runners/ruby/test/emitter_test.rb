@@ -49,8 +49,12 @@ class EmitterTest < Minitest::Test
     end
   end
 
+  def test_a_day_is_its_beginning
+    assert_equal({"at" => Time.new(2030, 1, 1).to_i * 1000}, options(at: "2030-01-01"))
+  end
+
   def test_a_missing_topic_is_named
-    [-> { @emit.call }, -> { @emit.call({}) }, -> { @emit.call(data: 1) }, -> { @emit.call(topic: "") }].each do |call|
+    [-> { @emit.call }, -> { @emit.call("order.created") }, -> { @emit.call({}) }, -> { @emit.call(data: 1) }, -> { @emit.call(topic: "") }].each do |call|
       error = assert_raises(TypeError, &call)
       assert_includes error.message, 'emit.call(topic: "order.created", data: {…})'
     end
@@ -58,12 +62,18 @@ class EmitterTest < Minitest::Test
   end
 
   def test_an_option_with_a_value_that_makes_no_sense_is_named
-    wrong = {delay: Float::NAN, delay_seconds: "soon", at: Float::INFINITY, priority: 1.5}
+    wrong = {delay: Float::NAN, delay_ms: 1e300, delay_seconds: "soon", at: Float::INFINITY, priority: 1.5}
     wrong.each do |name, value|
+      name = :delay if name == :delay_ms
       error = assert_raises(TypeError) { @emit.call(topic: "t", name => value) }
       assert_match(/\Aemit takes #{name} as .*, not #{Regexp.escape(value.inspect)}\z/, error.message)
     end
+    ["tomorrow", "2030-13-01", true, {}].each do |at|
+      error = assert_raises(TypeError) { @emit.call(topic: "t", at: at) }
+      assert_equal "emit takes at as a Time, ISO 8601 text or Unix ms, not #{at.inspect}", error.message
+    end
     assert_raises(TypeError) { @emit.call(topic: "t", priority: 1001) }
+    assert_raises(TypeError) { @emit.call(topic: "t", id: {}) }
     assert_empty @scope.calls
   end
 

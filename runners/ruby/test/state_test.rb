@@ -83,7 +83,9 @@ class StateTest < Minitest::Test
     ], @scope.calls.last[1]["ops"]
     @state.update("g", "k", {op: "append", path: "list", value: 1}, expect: nil)
     assert_equal [1, nil], [@scope.calls.last[1]["ops"].size, @scope.calls.last[1].fetch("expect")]
-    assert_includes assert_raises(TypeError) { @state.update("g", "k", {path: "a"}) }.message, "{op:, path:, value:}"
+    [{path: "a"}, "a", 1].each do |wrong|
+      assert_includes assert_raises(TypeError) { @state.update("g", "k", wrong) }.message, "{op:, path:, value:}"
+    end
   end
 
   def test_increment_is_an_update

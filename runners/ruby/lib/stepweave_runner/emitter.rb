@@ -18,10 +18,12 @@ module StepweaveRunner
       at priority
     ].flat_map { |name| [name, name.to_sym] }.to_h { |name| [name, true] }.freeze
     SHOWN = "topic, data, id, message_group_id, group, delay, delay_seconds, at, priority"
+    MOST = 1 << 53
+    DAY = /\A(\d{4})-(\d\d)-(\d\d)\z/
     MOST_WARNINGS = 1000
     WARNED = {}
 
-    private_constant :OPTIONS, :SHOWN, :MOST_WARNINGS, :WARNED
+    private_constant :OPTIONS, :SHOWN, :MOST, :DAY, :MOST_WARNINGS, :WARNED
 
     # `step` is the handle of the step that emits.
     def initialize(scope, step)
@@ -31,7 +33,9 @@ module StepweaveRunner
 
     # Returns the event's id once the event is accepted. Raises TypeError without a topic.
     def call(event = nil, **options)
-      event = event.nil? ? options : event.to_h.merge(options)
+      raise TypeError, refusal(event) unless event.respond_to?(:to_h)
+
+      event = event.to_h.merge(options)
       topic = given(event, :topic)
       raise TypeError, refusal(event) if topic.nil? || topic.to_s.empty?
 
@@ -94,7 +98,7 @@ module StepweaveRunner
     end
 
     def whole(name, value, factor)
-      return (value * factor).round if value.is_a?(Numeric) && value.real? && value.finite?
+      return (value * factor).round if value.is_a?(Numeric) && value.real? && value.abs < MOST
 
       raise TypeError, "emit takes #{name} as a number, not #{value.inspect}"
     end
@@ -117,13 +121,17 @@ module StepweaveRunner
     def unix_ms(at)
       case at
       when Numeric then whole("at", at, 1)
+      when DAY then (Time.new(*at.scan(/\d+/).map(&:to_i)).to_r * 1000).round
       when String then (Time.iso8601(at).to_r * 1000).round
       else (at.to_time.to_r * 1000).round
       end
+    rescue ArgumentError, NoMethodError
+      raise TypeError, "emit takes at as a Time, ISO 8601 text or Unix ms, not #{at.inspect}"
     end
 
     def refusal(event)
-      got = event.empty? ? "nothing" : event.keys.join(", ")
+      got = event.respond_to?(:keys) ? event.keys.join(", ") : event.inspect
+      got = "nothing" if got.empty?
       "emit needs a topic: emit.call(topic: \"order.created\", data: {…}), but got #{got}"
     end
   end

@@ -11,7 +11,7 @@ module StepweaveRunner
     # Raises TypeError for one without op.
     def self.encode(ops)
       ops = [ops] unless ops.is_a?(Array)
-      ops.map { |operation| one(operation.to_h.transform_keys(&:to_s)) }
+      ops.map { |operation| one(operation.respond_to?(:to_h) ? operation.to_h.transform_keys(&:to_s) : {}) }
     end
 
     class << self
