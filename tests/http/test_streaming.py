@@ -102,6 +102,15 @@ async def test_a_handler_whose_client_leaves_is_closed(running: Running, languag
     assert [r.message for r in running.records[begun:] if r.level == "error"] == []
 
 
+async def test_a_client_that_asked_for_more_before_it_left_is_noticed(running: Running) -> None:
+    async with connect(running) as wire:
+        await wire.send(request("GET", "/python/parts/endless?id=behind") + request("GET", "/") * 2)
+        await wire.head()
+        assert await wire.chunk() == b"tick"
+        wire.abort()
+    await running.until(lambda: "closed behind" in running.messages)
+
+
 @each_language
 async def test_an_error_midway_ends_the_connection_before_the_answer(
     running: Running, language: str

@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 from tests.flows.harness import LIMIT_S, Running, start
+from tests.http.wire import connect, request
 from tests.streams.client import change
 from tests.streams.project import FILES
 
@@ -157,6 +158,19 @@ async def test_who_goes_is_forgotten(running: Running, group: str) -> None:
     async with source(running, f"board/{group}") as events:
         await events.next()
     await running.until(lambda: running.it.live.rooms.sizes == (0, 0), "empty rooms")
+
+
+async def test_who_goes_after_asking_for_more_is_forgotten(tmp_path: Path) -> None:
+    async with start(tmp_path, FILES, STEPWEAVE_STREAMS_PING_S="0.05") as running:
+        async with connect(running) as wire:
+            await wire.send(request("GET", "/_stepweave/streams/board/g"))
+            await wire.send(request("GET", "/page") * 3)
+            assert (await wire.head())[0] == "HTTP/1.1 200 OK"
+            assert await wire.chunk() == b": ok\n\n"
+            await running.until(lambda: len(running.it.live.events) == 1, "a reader")
+            wire.abort()
+        await running.until(lambda: running.it.live.rooms.sizes == (0, 0), "empty rooms")
+        await running.until(lambda: len(running.it.live.events) == 0, "no readers")
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,11 @@ from typing import Any, cast
 
 import httptools
 from uvicorn.config import Config
-from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
+from uvicorn.protocols.http.httptools_impl import (
+    STATUS_LINE,
+    HttpToolsProtocol,
+    RequestResponseCycle,
+)
 from uvicorn.server import ServerState
 
 from stepweave.http import upgrades
@@ -77,6 +81,8 @@ class Protocol(HttpToolsProtocol):
         self._unfinished = -1
         self._received = 0
         self._again = b""
+        self._running: RequestResponseCycle | None = None
+        """The request that is being answered; `cycle` is the newest one."""
 
     # --- the connection
 
@@ -93,6 +99,11 @@ class Protocol(HttpToolsProtocol):
         """Forget the connection."""
         self._stop_waiting()
         self._reads_again()
+        running = self._running
+        if running is not None and running is not self.cycle and not running.response_complete:
+            # What came behind it is told by uvicorn; an answer in parts must hear of it, too.
+            running.disconnected = True
+            running.message_event.set()
         super().connection_lost(exc)
 
     def pause_writing(self) -> None:
@@ -214,6 +225,8 @@ class Protocol(HttpToolsProtocol):
             elif upgrades.has_body(self.headers):
                 raise _Refused(400, "the request for a WebSocket has no body")
         super().on_headers_complete()
+        if not self.pipeline:
+            self._running = self.cycle
 
     def on_body(self, body: bytes) -> None:
         """A part of the body, which nobody may want any more."""
@@ -230,6 +243,13 @@ class Protocol(HttpToolsProtocol):
         self._phase = _IDLE
         if not self._again:
             super().on_message_complete()
+
+    def on_response_complete(self) -> None:
+        """An answer is over; the next request may begin."""
+        following = self.pipeline[-1][0] if self.pipeline else None
+        super().on_response_complete()
+        if following is not None:
+            self._running = following
 
     def _too_long(self) -> str:
         return f"the headers are over the limit of {self._limits.max_header} bytes"
