@@ -161,6 +161,7 @@ test('state options and operations in their form on the wire', async () => {
     await state.increment('g', 'k')
     await state.increment('g', 'k', -2)
     await state.trace.set('k', 1)
+    await state.trace.update('k', [], { expect: 1 })
     await state.trace.getGroup()`)
   const requests = child.requests.map(({ method, params: { scope: _, ...params } }) => {
     const ops = params['ops'] as Params[] | undefined
@@ -195,7 +196,26 @@ test('state options and operations in their form on the wire', async () => {
     ['state.update', { group: 'g', key: 'k', ops: [{ op: 'increment', path: [], value: 1 }] }],
     ['state.update', { group: 'g', key: 'k', ops: [{ op: 'increment', path: [], value: -2 }] }],
     ['state.set', { group: trace, key: 'k', value: 1 }],
+    ['state.update', { group: trace, key: 'k', ops: [], expect: 1 }],
     ['state.list', { group: trace }],
+  ])
+})
+
+test('an option that state does not have is named', async () => {
+  const result = await run(`
+    const failed = []
+    for (const wrong of [
+      () => state.set('g', 'k', 1, { ttl: 5 }),
+      () => state.set('g', 'k', 1, { ttlMs: '5' }),
+      () => state.getGroup('g', { max: 5 }),
+      () => state.update('g', 'k', [], { expected: 5 }),
+    ]) await wrong().catch((error) => failed.push(error.message))
+    return failed`)
+  assert.deepEqual(result, [
+    'state.set has no option "ttl"; it takes ttlMs and expect',
+    'state.set takes ttlMs as a number of milliseconds',
+    'state.getGroup has no option "max"; it takes after and limit',
+    'state.update has no option "expected"; it takes expect',
   ])
 })
 

@@ -47,9 +47,14 @@ export class State {
 
   /** Stores a value and returns it. Throws `conflict` if `expect` is not the current value. */
   async set<T>(group: string, key: string, value: T, options?: SetOptions): Promise<T> {
+    only(options, ['ttlMs', 'expect'], 'state.set')
+    const ttl = options?.ttlMs ?? undefined
+    if (ttl !== undefined && typeof ttl !== 'number') {
+      throw new TypeError('state.set takes ttlMs as a number of milliseconds')
+    }
     await call(this, 'state.set', group, key, {
       value: encode(value) ?? NULL,
-      ...(options?.ttlMs === undefined ? {} : { ttl_ms: Math.round(options.ttlMs) }),
+      ...(ttl === undefined ? {} : { ttl_ms: Math.round(ttl) }),
       ...(options && 'expect' in options ? { expect: expected(options.expect) } : {}),
     })
     return value
@@ -62,6 +67,7 @@ export class State {
 
   /** The values of a group, ordered by key: all, or `limit` of those after a key. */
   async getGroup(group: string, options?: PageOptions): Promise<Page> {
+    only(options, ['after', 'limit'], 'state.getGroup')
     const params: Params = { scope: 0, group: text(group, 'group') }
     const limit = options?.limit ?? undefined
     if (options?.after !== undefined && options.after !== null) {
@@ -88,6 +94,7 @@ export class State {
     ops: Operation | Operation[],
     options?: Pick<SetOptions, 'expect'>,
   ): Promise<unknown> {
+    only(options, ['expect'], 'state.update')
     const result = await call(this, 'state.update', group, key, {
       ops: operations(ops),
       ...(options && 'expect' in options ? { expect: expected(options.expect) } : {}),
@@ -171,8 +178,12 @@ export class TraceState {
     return this.#state.clear(this.#group)
   }
 
-  update(key: string, ops: Operation | Operation[]): Promise<unknown> {
-    return this.#state.update(this.#group, key, ops)
+  update(
+    key: string,
+    ops: Operation | Operation[],
+    options?: Pick<SetOptions, 'expect'>,
+  ): Promise<unknown> {
+    return this.#state.update(this.#group, key, ops, options)
   }
 
   increment(key: string, by = 1): Promise<number> {
@@ -197,6 +208,15 @@ function call(
 ): Promise<unknown> {
   const params = { scope: 0, group: text(group, 'group'), key: text(key, 'key'), ...more }
   return scopeOf(state).call(method, params)
+}
+
+/** Throws TypeError for an option that there is not: a misspelled one must not go unnoticed. */
+function only(options: object | undefined, known: string[], method: string): void {
+  for (const key in options) {
+    if (!known.includes(key)) {
+      throw new TypeError(`${method} has no option "${key}"; it takes ${known.join(' and ')}`)
+    }
+  }
 }
 
 /** A name as text; numbers are taken as theirs. Throws TypeError for anything else. */

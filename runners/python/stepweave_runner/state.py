@@ -37,9 +37,11 @@ class State:
         """
         params = _place("set", group, key)
         params["value"] = _encode(f"state.set {group}/{key}", value)
-        given = {**(options or {}), **more}
-        ttl = given.get("ttl_ms", given.get("ttlMs"))
+        given = _options("set", {**(options or {}), **more}, "ttl_ms", "expect", ttlMs="ttl_ms")
+        ttl = given.get("ttl_ms")
         if ttl is not None:
+            if not isinstance(ttl, (int, float)):
+                raise TypeError(f"state.set takes ttl_ms as a number, not {ttl!r:.80}")
             params["ttl_ms"] = round(ttl)
         if "expect" in given:
             params["expect"] = _expected(given["expect"])
@@ -60,7 +62,7 @@ class State:
         Options: `limit`, how many at most; `after`, the key after which they begin. `next` of a
         full page is the `after` of the next one.
         """
-        given = {**(options or {}), **more}
+        given = _options("get_group", {**(options or {}), **more}, "after", "limit")
         params: dict[str, Any] = {"group": text("state.get_group", "group", group)}
         if given.get("after") is not None:
             params["after"] = text("state.get_group", "after", given["after"])
@@ -93,6 +95,7 @@ class State:
 
         Operations: set, merge, increment, append, remove. Gives the new value.
         """
+        options = _options("update", options, "expect")
         params = _place("update", group, key)
         params["ops"] = operations("state.update", ops)
         if "expect" in options:
@@ -207,6 +210,15 @@ def text(method: str, name: str, value: Any) -> str:
         raise TypeError(f"{method} needs {_a(name)} as text, not {value!r:.80}")
     simple = values.simplify(value)
     return simple if isinstance(simple, str) else str(simple)
+
+
+def _options(method: str, given: dict[str, Any], *known: str, **other: str) -> dict[str, Any]:
+    """Options under the first of their names. Raises TypeError for one that there is not: a
+    misspelled one must not go unnoticed."""
+    found = {other.get(name, name): value for name, value in given.items()}
+    for name in found.keys() - set(known):
+        raise TypeError(f'state.{method} has no option "{name}"; it takes {" and ".join(known)}')
+    return found
 
 
 def _a(name: str) -> str:

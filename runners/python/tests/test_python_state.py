@@ -12,6 +12,22 @@ from stepweave_runner.context import Context
 from stepweave_runner.errors import StepweaveError
 
 
+def test_an_option_that_there_is_not_is_named(run: Run) -> None:
+    async def test(context: Context, peer: Any) -> None:
+        state = context["state"]
+        with pytest.raises(TypeError, match='has no option "ttl"; it takes ttl_ms and'):
+            state.set("g", "k", 1, {"ttl": 5})
+        with pytest.raises(TypeError, match="takes ttl_ms as a number, not '5'"):
+            state.set("g", "k", 1, ttlMs="5")
+        with pytest.raises(TypeError, match='has no option "max"; it takes after'):
+            state.get_group("g", max=5)
+        with pytest.raises(TypeError, match='has no option "expected"'):
+            state.update("g", "k", [], expected=5)
+        assert peer.asked == []
+
+    run(test)
+
+
 def test_state_is_read_and_written(run: Run) -> None:
     async def test(context: Context, peer: Any) -> None:
         state = context["state"]

@@ -34,6 +34,16 @@ class StateTest < Minitest::Test
     assert_equal json({id: 1, ttl: 2}), @scope.calls.last[1]["value"]
   end
 
+  def test_an_option_that_there_is_not_is_named
+    [
+      [-> { @state.set("g", "k", 0, ttl: 5) }, 'state.set has no option "ttl"; it takes ttl_ms and expect'],
+      [-> { @state.set("g", "k", 0, ttl_ms: "5") }, 'state.set takes ttl_ms as a number, not "5"'],
+      [-> { @state.get_group("g", max: 5) }, 'state.get_group has no option "max"; it takes after and limit'],
+      [-> { @state.update("g", "k", [], expected: 5) }, 'state.update has no option "expected"; it takes expect']
+    ].each { |wrong, message| assert_equal message, assert_raises(TypeError, &wrong).message }
+    assert_empty @scope.calls
+  end
+
   def test_set_takes_options_in_every_form
     assert_equal({"ttl_ms" => 5000}, options { @state.set("g", "k", 0, ttl_ms: 5000) })
     assert_equal({"ttl_ms" => 5000}, options { @state.set("g", "k", 0, {"ttlMs" => 5000}) })

@@ -28,10 +28,14 @@ module StepweaveRunner
     def set(group, key, value = NOT_GIVEN, given = nil, **options)
       # A hash without braces is the value, not options.
       value, options = options, {} if NOT_GIVEN.equal?(value)
-      options = (given || {}).to_h.transform_keys(&:to_sym).merge(options)
+      options = only("set", given, options, :ttl_ms, :expect)
       params = {"value" => Values.encode(value)}
-      ttl = options.fetch(:ttl_ms) { options[:ttlMs] }
-      params["ttl_ms"] = ttl.round unless ttl.nil?
+      ttl = options[:ttl_ms]
+      unless ttl.nil?
+        raise TypeError, "state.set takes ttl_ms as a number, not #{ttl.inspect}" unless ttl.is_a?(Numeric)
+
+        params["ttl_ms"] = ttl.round
+      end
       params["expect"] = expected(options[:expect]) if options.key?(:expect)
       call("set", group, key, params)
       value
@@ -43,7 +47,7 @@ module StepweaveRunner
     # The values of a group, ordered by key. Options: limit, how many at most; after, the key after
     # which they begin. `next` of a full page is the `after` of the next one.
     def get_group(group, given = nil, **options)
-      options = (given || {}).to_h.transform_keys(&:to_sym).merge(options)
+      options = only("get_group", given, options, :after, :limit)
       params = {"group" => Text.name(group, "group")}
       params["after"] = Text.name(options[:after], "key after which the page begins") unless options[:after].nil?
       params["limit"] = options[:limit] unless options[:limit].nil?
@@ -61,7 +65,7 @@ module StepweaveRunner
     # Changes parts of a value in one step and returns the new value: one operation or a list of
     # {op: "set", path: "a.b.0", value: 1}.
     def update(group, key, ops, given = nil, **options)
-      options = (given || {}).to_h.transform_keys(&:to_sym).merge(options)
+      options = only("update", given, options, :expect)
       params = {"ops" => Operations.encode(ops)}
       params["expect"] = expected(options[:expect]) if options.key?(:expect)
       Values.decode(call("update", group, key, params))
@@ -102,6 +106,17 @@ module StepweaveRunner
       params["group"] = Text.name(group, "group")
       params["key"] = Text.name(key, "key")
       @scope.call("state.#{method}", params)
+    end
+
+    # Options given either way. Raises TypeError for one that there is not: a misspelled one must not
+    # go unnoticed.
+    def only(method, given, options, *known)
+      options = (given || {}).to_h.transform_keys(&:to_sym).merge(options)
+      options[:ttl_ms] = options.delete(:ttlMs) if options.key?(:ttlMs)
+      other = options.keys - known
+      return options if other.empty?
+
+      raise TypeError, "state.#{method} has no option \"#{other.first}\"; it takes #{known.join(" and ")}"
     end
 
     def expected(value) = value.nil? ? nil : Values.encode(value)
