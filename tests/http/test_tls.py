@@ -14,7 +14,7 @@ from stepweave import cli, serving
 from stepweave.cli import presence
 from stepweave.project import SettingsError
 from stepweave.project.settings import Server
-from tests.flows.harness import Running, start
+from tests.flows.harness import LIMIT_S, Running, start
 from tests.http.wire import ask
 
 FILES = {
@@ -59,14 +59,14 @@ async def test_a_project_with_a_certificate_speaks_https(
         STEPWEAVE_SERVER_TLS_KEY="tls/key.pem",
     ) as it:
         port = it.http.base_url.port
-        async with httpx.AsyncClient(verify=trust) as client:
+        async with httpx.AsyncClient(verify=trust, timeout=LIMIT_S) as client:
             for _ in range(3):
                 answer = await client.get(f"https://localhost:{port}/who")
                 assert answer.status_code == 200
         with pytest.raises(httpx.HTTPError):
             await it.http.get("/who")
         context = ssl.create_default_context()
-        async with httpx.AsyncClient(verify=context) as stranger:
+        async with httpx.AsyncClient(verify=context, timeout=LIMIT_S) as stranger:
             with pytest.raises(httpx.ConnectError):
                 await stranger.get(f"https://localhost:{port}/who")
         assert [r.message for r in it.records if r.level == "error"] == []
