@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import re
 import zlib
 from collections.abc import Mapping
 from typing import Any
@@ -36,6 +37,9 @@ _TYPES = frozenset(
         b"image/svg+xml",
     }
 )
+
+
+_QUOTED = re.compile(r'"[^"]*"')
 
 
 class Finish:
@@ -123,6 +127,9 @@ def _matches(known: Any, tag: str) -> bool:
     if text.strip() == "*":
         return True
     bare = tag.removeprefix("W/")
+    if bare in _QUOTED.findall(text):
+        return True
+    # A handler may have forgotten the quotes.
     return any(each.strip().removeprefix("W/") == bare for each in text.split(","))
 
 
