@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import random
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -63,7 +64,8 @@ async def test_the_clients_for_browsers_and_react_see_what_happens(running: Runn
 
 @pytest.mark.parametrize("client", NODE_CLIENTS)
 async def test_the_node_client_comes_back_after_a_restart(tmp_path: Path, client: str) -> None:
-    probe = serving.bind("127.0.0.1", 0, search=False)
+    # None that the system gives to others while the server is away.
+    probe = serving.bind("127.0.0.1", random.randrange(20_000, 30_000), search=True)
     port = probe.getsockname()[1]
     probe.close()
     async with start(tmp_path, FILES, port=port) as it:
