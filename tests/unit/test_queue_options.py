@@ -13,6 +13,7 @@ from stepweave.engine import ids
 from stepweave.engine.delivery import gathering, groups, ready
 from stepweave.payload import decode, encode
 from stepweave.steps.model import Batch, Throttle
+from stepweave.steps.schema import Validator
 from tests.unit.engine_kit import OK, Rig, failed, step, until
 from tests.unit.queue_kit import Gate, Start, cancel
 
@@ -190,6 +191,31 @@ async def test_data_of_any_kind_is_joined(start: Start) -> None:
         await rig.publish(data=data)
     await rig.settled()
     assert rig.seen("A") == [[{"a": [1]}, b"\x00\xff", None, "text"]]
+
+
+async def test_what_does_not_fit_the_schema_is_handed_over_in_its_batch_with_a_warning(
+    start: Start,
+) -> None:
+    rig = start(step("A", batch=Batch(3, wait_s=3600), input=Validator({"type": "number"})))
+    for data in (1, "two", 3):
+        await rig.publish(data=data)
+    await rig.settled()
+    assert rig.seen("A") == [[1, "two", 3]]
+    assert rig.notices == [
+        ("warn", "a.b does not match the input of A: must be a number, not a string")
+    ]
+
+
+async def test_a_strict_project_buries_what_does_not_fit_and_runs_the_rest_of_its_batch(
+    start: Start,
+) -> None:
+    numbers = step("A", batch=Batch(3, wait_s=3600), input=Validator({"type": "number"}))
+    rig = start(numbers, strict_input=True)
+    for data in (1, "two", 3, "x", "y", "z"):
+        await rig.publish(data=data)
+    await rig.settled()
+    assert rig.seen("A") == [[1, 3]]
+    assert [letter.reason for letter in await rig.store.dead()] == ["invalid input"] * 4
 
 
 async def test_only_those_named_as_failed_are_tried_again(start: Start) -> None:

@@ -70,6 +70,16 @@ class Runs:
     def run_batch(self, subscription: Subscription, deliveries: list[Delivery]) -> None:
         """Run deliveries whose events are loaded in one call, each with a span in its trace."""
         step = subscription.step
+        problems = self._input_problems(step, deliveries)
+        if problems and self._strict_input:
+            for delivery, problem in problems:
+                self._ends.invalid(subscription, delivery, problem)
+            refused = {delivery for delivery, _ in problems}
+            deliveries = [each for each in deliveries if each not in refused]
+            problems = []
+            if not deliveries:
+                subscription.free()
+                return
         first = deliveries[0]
 
         def done(call: Call, outcome: Outcome) -> None:
@@ -95,7 +105,7 @@ class Runs:
         }
         if step.parses:
             input["parse"] = self._parse
-        self._invoker.invoke(
+        call = self._invoker.invoke(
             step,
             "event",
             input,
@@ -106,6 +116,9 @@ class Runs:
             closing=closing if step.atomic else None,
             also=[self._span(step, each) for each in deliveries[1:]],
         )
+        for delivery, problem in problems:
+            if delivery.attempt == 1:
+                self._notice("warn", problem, call)
 
     def _span(self, step: Step, delivery: Delivery) -> Span:
         event = delivery.event
@@ -122,6 +135,13 @@ class Runs:
             topic=event.topic,
             event_id=ids.show(event.id),
         )
+
+    def _input_problems(self, step: Step, deliveries: list[Delivery]) -> list[tuple[Delivery, str]]:
+        """The deliveries whose data does not fit, with what is wrong."""
+        if step.input is None:
+            return []
+        found = ((each, self._input_problem(step, each.event)) for each in deliveries)
+        return [(each, problem) for each, problem in found if problem is not None]
 
     def _input_problem(self, step: Step, event: Event) -> str | None:
         assert step.input is not None
