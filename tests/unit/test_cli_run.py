@@ -18,7 +18,7 @@ from stepweave.cli import report
 from stepweave.cli.request import input_of, misfits, read_data
 from stepweave.errors import UsageError
 from stepweave.paint import Paint
-from stepweave.steps.model import Kind, Step
+from stepweave.steps.model import Batch, Infrastructure, Kind, QueueOptions, Step
 from stepweave.steps.schema import Validator
 from stepweave.trace import Span
 
@@ -97,6 +97,22 @@ def test_an_event_has_the_first_topic_unless_one_is_named() -> None:
     assert re.fullmatch("[0-9a-f]{16}", given["event"])
     assert input_of(it, args(topic="b"))[1]["topic"] == "b"
     assert input_of(it, args())[1]["data"] is None
+
+
+@pytest.mark.parametrize("data", [None, "{}", "[]", "1"])
+def test_a_step_that_takes_batches_wants_a_list(data: str | None) -> None:
+    queue = Infrastructure(queue=QueueOptions(batch=Batch(3)))
+    it = step(
+        Kind.EVENT, subscribes=("a",), infrastructure=queue, input=Validator({"type": "number"})
+    )
+    with pytest.raises(UsageError, match="It takes batches: --data must be a list"):
+        input_of(it, args(data=data))
+
+    given = input_of(it, args(data='[1, "two"]'))[1]
+    assert given["data"] == ("json", b'[1, "two"]')
+    assert [(each["topic"], each["attempt"]) for each in given["events"]] == [("a", 1), ("a", 1)]
+    assert given["events"][0]["event"] == given["event"] != given["events"][1]["event"]
+    assert misfits(it, given) == ["event 1 does not fit its schema: must be a number, not a string"]
 
 
 def test_a_cron_step_is_due_now() -> None:

@@ -31,8 +31,7 @@ def input_of(
     if args.param or args.query or args.header:
         raise UsageError(f"{step.name} is no API step, so it takes no --param, --query or --header")
     if step.kind is Kind.EVENT:
-        topic = args.topic or (step.subscribes[0] if step.subscribes else "")
-        return "event", {"topic": topic, "data": data, "event": new_span_id()}
+        return "event", _event(step, args, data)
     if step.kind is Kind.CRON:
         return "cron", {"scheduled": time.time_ns() // 1_000_000}
     raise UsageError(f"{step.name} is a {step.kind} step: it has no handler to run")
@@ -47,6 +46,9 @@ def misfits(step: Step, given: dict[str, Any]) -> list[str]:
             (step.query, given["query"], "the query"),
             (step.body, body, "the body"),
         ]
+    elif "events" in given:
+        items = enumerate(decode(given["data"]))
+        checked = [(step.input, item, f"event {position}") for position, item in items]
     else:
         checked = [(step.input, decode(given.get("data")), "the data")]
     return [
@@ -79,6 +81,23 @@ def read_data(text: str | None, option: str = "--data") -> Payload | None:
         hint = "; a string needs its quotes: '\"text\"'" if where == option else ""
         raise UsageError(f"{where} is not JSON: {error}{hint}") from error
     return "json", data
+
+
+def _event(step: Step, args: argparse.Namespace, data: Payload | None) -> dict[str, Any]:
+    topic = args.topic or (step.subscribes[0] if step.subscribes else "")
+    given: dict[str, Any] = {"topic": topic, "data": data, "event": new_span_id()}
+    if step.infrastructure.queue.batch is not None:
+        items = decode(data)
+        if not isinstance(items, list) or not items:
+            raise UsageError(
+                f"{step.name} takes batches: --data must be a list of the data of each event, "
+                "such as '[1, 2]'"
+            )
+        others = [new_span_id() for _ in items[1:]]
+        given["events"] = [
+            {"event": id, "topic": topic, "attempt": 1} for id in (given["event"], *others)
+        ]
+    return given
 
 
 def _request(step: Step, args: argparse.Namespace, body: Payload | None) -> dict[str, Any]:
