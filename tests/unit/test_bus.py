@@ -196,6 +196,21 @@ async def test_one_lost_runner_never_buries_a_step_without_retries(start: Start)
     assert await rig.store.dead() == []
 
 
+async def test_a_restart_gives_no_second_chance_to_what_has_had_one(start: Start) -> None:
+    rig = start(step("A", max_retries=0))
+    rig.handler("A", lambda call: LOST if call.attempt == 1 else None)
+    await rig.publish()
+    await until(lambda: len(rig.seen("A")) == 2)
+    await rig.close()
+
+    later = start(step("A", max_retries=0))
+    later.handler("A", lambda call: LOST)
+    assert later.bus.recover() == 1
+    await later.settled()
+    (letter,) = await later.store.dead()
+    assert letter.attempts == 2
+
+
 async def test_an_undeclared_topic_is_delivered_with_one_warning(start: Start) -> None:
     rig = start(step("A", emits=("x.y",)), step("B", ("not.declared",)))
     call = running(rig, step("A", emits=("x.y",)))

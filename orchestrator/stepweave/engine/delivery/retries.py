@@ -48,15 +48,17 @@ def verdict(delivery: Delivery, queue: QueueOptions, outcome: Outcome) -> Verdic
     """What to do next. Call it before `delivery.deaths` is raised for a lost runner.
 
     Work that lost its runner is given one more run even with no retries left: others ran in
-    that runner too, so its first death may not have been its fault.
+    that runner too, so its first death may not have been its fault. Deaths are forgotten at a
+    restart, tries are not: one that is beyond its retries has had that run.
     """
     code = (outcome.error or {}).get("code")
     if code == "shutting_down":
         return Verdict.KEEP
     if code in _LATER_MS:
         return Verdict.AGAIN
-    maybe_innocent = outcome.status == "lost" and delivery.deaths < 1
-    if delivery.attempt > queue.max_retries and not maybe_innocent:
+    beyond = delivery.attempt - queue.max_retries
+    maybe_innocent = outcome.status == "lost" and delivery.deaths < 1 and beyond <= 1
+    if beyond > 0 and not maybe_innocent:
         return Verdict.BURY
     return Verdict.RETRY
 
