@@ -74,7 +74,7 @@ class Terminal:
                 if (record := json.loads(line))["message"] == "ready":
                     break
             note = json.loads((self.root / ".stepweave" / "server.json").read_text())
-            assert note.pop("key")
+            assert note.pop("key") and note.pop("folder")
             assert note == {"url": record["fields"]["url"], "pid": process.pid}
             yield note["url"]
             process.send_signal(signal.SIGTERM)
