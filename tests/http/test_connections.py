@@ -93,6 +93,15 @@ async def test_a_slow_answer_holds_back_those_behind_it(running: Running) -> Non
         assert (await wire.answer()).json()["params"] == {"id": "behind"}
 
 
+async def test_who_asks_without_waiting_for_answers_is_left(running: Running) -> None:
+    slow = request("POST", "/slow", JSON, body=b'{"id":"flood"}')
+    async with connect(running) as wire:
+        await wire.send(slow + request("GET", "/pets/7") * 300)
+        assert await wire.closed() == b""
+    await ask(running, "POST", "/go/flood")
+    await alive(running)
+
+
 async def test_a_client_may_ask_to_close(running: Running) -> None:
     async with connect(running) as wire:
         await wire.send(request("GET", "/pets/7", ("connection", "close")))

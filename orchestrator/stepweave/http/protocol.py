@@ -31,6 +31,9 @@ _IDLE, _HEAD, _BODY = range(3)
 _MOST_IGNORED = 64 << 20
 """Bytes of a refused body that are read, so that its client gets to see the refusal."""
 
+_MOST_WAITING = 256
+"""Requests of one connection that wait for the answer before theirs; each is a kilobyte here."""
+
 _NO_HTTP = "this is no HTTP request that can be read"
 
 
@@ -227,6 +230,8 @@ class Protocol(HttpToolsProtocol):
         super().on_headers_complete()
         if not self.pipeline:
             self._running = self.cycle
+        elif len(self.pipeline) > _MOST_WAITING:
+            raise _Refused(429, "there are too many requests before an answer that is due")
 
     def on_body(self, body: bytes) -> None:
         """A part of the body, which nobody may want any more."""
