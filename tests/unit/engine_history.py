@@ -257,7 +257,7 @@ class History:
         self.subscribe()
         await self.rig.store.apply(())
         async with asyncio.timeout(20):
-            while self.rig.bus.waiting or self._unfinished():
+            while self.rig.bus.waiting or self._unfinished() or await self.rig.store.dead():
                 while self.open:
                     self.end_one()
                 await self.letters(1)
