@@ -22,6 +22,12 @@ LIMIT_S = 60.0
 """How long a test waits for a condition before it gives up."""
 
 
+_PATIENT = {
+    f"STEPWEAVE_RUNNERS_{name}_START_TIMEOUT_S": "120" for name in ("NODE", "PYTHON", "RUBY")
+}
+"""For a machine whose disk stands still for a while."""
+
+
 def write(root: Path, files: Mapping[str, str | bytes]) -> None:
     """Put files under a folder; texts are dedented."""
     for name, content in files.items():
@@ -107,7 +113,7 @@ async def start(
     if files is not None:
         write(root, files)
     records: list[Record] = []
-    project = Project.open(root, {"STEPWEAVE_SHUTDOWN_GRACE_S": "1", **environment})
+    project = Project.open(root, {"STEPWEAVE_SHUTDOWN_GRACE_S": "1", **_PATIENT, **environment})
     async with Orchestrator(project, mode, LogHub(_Keep(records))) as it:
         listener = serving.bind("127.0.0.1", port, search=False)
         ready = asyncio.Event()

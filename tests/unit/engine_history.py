@@ -256,7 +256,7 @@ class History:
         self.calm, self.refusing, self.loaded = True, 0.0, set(TOPICS)
         self.subscribe()
         await self.rig.store.apply(())
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             while self.rig.bus.waiting or self._unfinished() or await self.rig.store.dead():
                 while self.open:
                     self.end_one()

@@ -62,7 +62,7 @@ def step(
 
 async def until(condition: Callable[[], Any]) -> None:
     """Wait until a function answers something true."""
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         while not condition():
             await asyncio.sleep(0.001)
 
@@ -143,7 +143,7 @@ class Rig:
 
     async def settled(self) -> None:
         """Wait until nothing runs, waits or is delayed, and the store knows it."""
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             while self.bus.waiting:
                 await asyncio.sleep(0.001)
         await self.store.apply(())

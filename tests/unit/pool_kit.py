@@ -80,11 +80,11 @@ class Bench:
         return call, outcome
 
     async def outcome(self, name: str, **more: Any) -> Outcome:
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             return await self.call(name, **more)[1]
 
     async def until(self, condition: Callable[[], Any]) -> None:
         """Wait until a function answers something true."""
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             while not condition():
                 await asyncio.sleep(0.005)

@@ -553,7 +553,7 @@ async def test_an_emit_is_answered_in_any_case_for_all_may_wait_for_its_handler(
     await until(lambda: gate.open)
     answer = await emit(rig, gate.open[0], 1)
     assert not answer.done()
-    await asyncio.wait_for(answer, 20)
+    await asyncio.wait_for(answer, 60)
 
 
 async def test_a_fifo_step_that_returns_goes_on_in_order_wherever_its_events_were(
