@@ -56,6 +56,7 @@ from stepweave.steps import discovery
 from stepweave.steps.model import Backoff, Defaults, Entry, Found, Kind, QueueOptions, Step
 from stepweave.steps.registry import Registry
 from stepweave.streamed import Streamed
+from stepweave.subscribers import Subscribers
 from stepweave.trace import Span, format_traceparent, new_span_id, new_trace_id
 from stepweave.watching import Watch
 
@@ -130,6 +131,9 @@ class Orchestrator:
                 strict_emits=settings.steps.emits == "strict",
                 strict_input=settings.steps.input == "strict",
             ),
+        )
+        self._subscribers = Subscribers(
+            folder / "subscribers.json", lambda text: self.records.notice("warn", text)
         )
         self._context.serve(self.bus, self.state, self.streams)
         self.cron = CronService(
@@ -380,7 +384,8 @@ class Orchestrator:
         ordered = [self.entries[relpath] for relpath in sorted(self.entries)]
         self.registry = Registry.build(ordered, found.problems)
         self.app.routes = self.registry.table
-        self.bus.subscribe(self.registry.of_kind(Kind.EVENT))
+        awaited = self._subscribers.update(self.registry)
+        self.bus.subscribe(self.registry.of_kind(Kind.EVENT), awaited)
         languages = [step.language for step in self.registry.of_kind(Kind.API)]
         warning = middleware.uncovered(self._middleware, languages, self.pools.manifests.values())
         if warning is not None and warning != self._uncovered:

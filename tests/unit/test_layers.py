@@ -29,7 +29,7 @@ BASE = {
     "trace",
 }
 EDGES = {"conformance", "http"}
-WIRING = {"__main__", "cli", "insight", "loading", "orchestrator", "reload"}
+WIRING = {"__main__", "cli", "insight", "loading", "orchestrator", "reload", "subscribers"}
 WIRING |= {"live", "serving", "testing", "watching"}
 
 # Each module or folder of the package, with what it may import besides itself.

@@ -8,6 +8,7 @@ from typing import Any
 from stepweave import payload
 from stepweave.calls import Call, now_ms
 from stepweave.engine import ids
+from stepweave.engine.delivery.awaited import Awaited
 from stepweave.engine.delivery.dispatcher import Dispatcher, Notice
 from stepweave.engine.delivery.event import Delivery, Event
 from stepweave.engine.delivery.pace import Pace
@@ -68,7 +69,7 @@ class Bus:
         self._options = options
         # The clock may have been set back since the last run: order goes by ids.
         self._ids = ids.EventIds(after=store.newest())
-        self._topics: dict[str, tuple[Subscription, ...]] = {}
+        self._topics: dict[str, tuple[Subscription | Awaited, ...]] = {}
         self._pace = Pace()
         self._dispatcher = Dispatcher(
             store,
@@ -82,9 +83,12 @@ class Bus:
         self._stopping = False
         self.published = 0
 
-    def subscribe(self, steps: Iterable[Step]) -> None:
-        """Make these the subscribing steps; deliveries of steps that left wait for their return."""
-        self._topics = self._dispatcher.subscribe(steps)
+    def subscribe(self, steps: Iterable[Step], awaited: Iterable[Awaited] = ()) -> None:
+        """Make these the subscribing steps.
+
+        Deliveries of steps that left wait for their return, as do those of `awaited` ones.
+        """
+        self._topics = self._dispatcher.subscribe(steps, awaited)
 
     def recover(self) -> int:
         """Take up every delivery that was not settled when the last run ended; returns how many."""

@@ -7,6 +7,7 @@ from itertools import chain
 from typing import Any
 
 from stepweave.calls import now_ms
+from stepweave.engine.delivery.awaited import Awaited
 from stepweave.engine.delivery.bodies import Bodies
 from stepweave.engine.delivery.cancelled import Cancelled
 from stepweave.engine.delivery.delays import Delays
@@ -84,16 +85,18 @@ class Dispatcher:
 
     # --- steps
 
-    def subscribe(self, steps: Iterable[Step]) -> dict[str, tuple[Subscription, ...]]:
+    def subscribe(
+        self, steps: Iterable[Step], awaited: Iterable[Awaited] = ()
+    ) -> dict[str, tuple[Subscription | Awaited, ...]]:
         """Make these the subscribing steps; returns the subscriptions by topic.
 
-        Deliveries of steps that left wait for their return.
+        Deliveries of steps that left, and of those that are awaited, wait for their return.
         """
         wanted = {step.name: step for step in steps}
         for name in [name for name in self._subscriptions if name not in wanted]:
             self._absent[name] = self._subscriptions.pop(name)
             self._absent[name].paused = True
-        topics: dict[str, list[Subscription]] = {}
+        topics: dict[str, list[Subscription | Awaited]] = {}
         for name, step in wanted.items():
             subscription = self._subscriptions.get(name)
             if subscription is None:
@@ -102,6 +105,9 @@ class Dispatcher:
                 subscription.change(step, self._concurrency)
             for topic in dict.fromkeys(step.subscribes):
                 topics.setdefault(topic, []).append(subscription)
+        for each in awaited:
+            for topic in each.topics:
+                topics.setdefault(topic, []).append(each)
         return {topic: tuple(group) for topic, group in topics.items()}
 
     def recover(self) -> int:
@@ -307,7 +313,8 @@ class Dispatcher:
 
     def _park(self, delivery: Delivery) -> None:
         """Keep a delivery for a step that has not been there yet."""
-        self._parked.setdefault(delivery.subscription, Parked()).deliveries.append(delivery)
+        if not self._parked.setdefault(delivery.subscription, Parked()).add(delivery):
+            self._bodies.forget(delivery.event)
 
     def _less_held(self, name: str, group: str) -> None:
         held = self._held.get(name, {})

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from stepweave.engine.delivery.event import Delivery
-from stepweave.engine.delivery.ready import Backlog
+from stepweave.engine.delivery.ready import Backlog, entry
 
 __all__ = ["Parked"]
 
@@ -19,6 +19,17 @@ class Parked:
 
     def __len__(self) -> int:
         return len(self.deliveries) + len(self.backlog)
+
+    def add(self, delivery: Delivery) -> bool:
+        """Keep a delivery; false if its id is enough, so that it may leave memory.
+
+        Whether the step looks at groups is not known, so one with a group stays whole.
+        """
+        if delivery.plain and not delivery.due_at and delivery.event.group is None:
+            self.backlog.push(entry(delivery))
+            return False
+        self.deliveries.append(delivery)
+        return True
 
     def take_out(self, event: int) -> list[Delivery]:
         """Remove the deliveries of an event."""
