@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import signal
 from collections.abc import AsyncIterator
@@ -11,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from stepweave.errors import LoadFailed
 from stepweave.runners import memory
 from stepweave.runners.watch import Watch
 from tests.unit.pool_kit import ECHOED, Bench
@@ -55,6 +57,21 @@ async def test_a_child_that_rests_is_left_in_peace() -> None:
         await bench.outcome("echo")
         bench.pool.look({})
         assert child.peer.open_requests == 1
+
+
+async def test_a_child_that_loads_files_is_not_asked_how_it_is() -> None:
+    async with started() as bench:
+        (child,) = bench.pool.children
+        bench.pool.launch.start_timeout_s = 0.2
+        path = Path("/x/unanswered")
+        loading = asyncio.create_task(bench.pool.load("steps/unanswered.step.py", path, 1))
+        await bench.until(lambda: child.peer.open_requests)
+        bench.pool.look({})
+        assert child.peer.open_requests == 1
+        with pytest.raises(LoadFailed):
+            await loading
+        bench.pool.look({})
+        assert child.peer.open_requests == 2
 
 
 async def test_a_lag_is_told_once_with_the_steps_that_run_and_once_when_it_is_over() -> None:

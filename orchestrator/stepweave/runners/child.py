@@ -50,6 +50,8 @@ class Child:
         """Whether it answered when it was asked because a call in it would not end."""
         self.started_at = time.monotonic()
         self.served = 0
+        self.loading = 0
+        """Files that it has not answered for yet; it is busy with them and nothing else."""
         self.fault: str | None = None
         self.quiet = asyncio.Event()
         """Set once the child drains and nobody waits for anything in it."""

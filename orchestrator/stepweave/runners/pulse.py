@@ -52,10 +52,11 @@ class Pulse:
         return None if lag_s is None else round(lag_s * 1000, 1)
 
     def beat(self) -> None:
-        """Ping the child, unless it still owes an answer or has rested since the last one."""
+        """Ping the child, unless it still owes an answer, has rested since the last one, or loads
+        files: those have a limit of their own, and a ping would wait behind all of them."""
         child = self._child
         resting = not child.calls and child.served == self._served and not self._warned
-        if self._asked_at is not None or resting or not child.ready:
+        if self._asked_at is not None or resting or child.loading or not child.ready:
             return
         self._served = child.served
         try:

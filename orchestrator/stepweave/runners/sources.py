@@ -114,6 +114,7 @@ class Sources:
         """
         params = {"step": handle, "path": str(source.path), "revision": source.revision}
         limit_s = self._launch.start_timeout_s
+        child.loading += 1
         try:
             async with asyncio.timeout(limit_s):
                 answer: Mapping[str, Any] = await child.peer.call(messages.LOAD, params)
@@ -124,6 +125,8 @@ class Sources:
                 raise RunnerGone(f"the {title} was stuck for {limit_s:g} s") from error
             text = f"the file did not load within {limit_s:g} s"
             raise LoadFailed({"code": "load_failed", "message": text}) from error
+        finally:
+            child.loading -= 1
         child.remember(handle, source.revision)
         return answer
 
