@@ -9,7 +9,7 @@ from pathlib import Path
 from tests.faults import handlers
 from tests.faults.load import Site, accept, settled
 from tests.faults.ondisk import left, state, stream
-from tests.faults.scenarios.kills import harm
+from tests.faults.scenarios.kills import PATIENT, harm
 from tests.faults.scenarios.scale import Figures, Scale
 from tests.flows.harness import write
 
@@ -50,11 +50,7 @@ def run(root: Path, scale: Scale) -> Figures:
         files |= handlers.accept(name)
         files |= handlers.handler(name, f"book_{name}", f"book.{name}", _BOOK[name], atomic=True)
     write(root, files)
-    environment = {
-        "STEPWEAVE_EVENTS_MAX_RETRIES": "1000",
-        "STEPWEAVE_EVENTS_BACKOFF_CAP_S": "0.2",
-    }
-    site = Site(root, environment=environment)
+    site = Site(root, environment=PATIENT)
     topics = [f"book.{name}" for name in handlers.LANGUAGES]
     began = time.monotonic()
     try:

@@ -17,7 +17,13 @@ from tests.faults.scenarios.scale import Figures, Scale
 from tests.faults.server import is_alive, until
 from tests.flows.harness import write
 
-__all__ = ["harm", "run"]
+__all__ = ["PATIENT", "harm", "run"]
+
+PATIENT = {
+    "STEPWEAVE_EVENTS_MAX_RETRIES": "1000",  # nobody is buried for the kills of others
+    "STEPWEAVE_EVENTS_BACKOFF_CAP_S": "0.2",
+}
+"""The settings of a site that is hurt again and again."""
 
 _TOPICS = [f"{kind}.{name}" for name in handlers.LANGUAGES for kind in ("loose", "ordered")]
 _IN_FLIGHT = 64 * len(_TOPICS)
@@ -59,13 +65,7 @@ def run(root: Path, scale: Scale) -> Figures:
             name, f"ordered_{name}", f"ordered.{name}", _ORDERED[name], fifo=True
         )
     write(root, files)
-    site = Site(
-        root,
-        environment={
-            "STEPWEAVE_EVENTS_MAX_RETRIES": "1000",  # nobody is buried for the kills of others
-            "STEPWEAVE_EVENTS_BACKOFF_CAP_S": "0.2",
-        },
-    )
+    site = Site(root, environment=PATIENT)
     began = time.monotonic()
     try:
         accepted, doubtful, done = accept(

@@ -9,7 +9,7 @@ from typing import Any
 from tests.faults import handlers
 from tests.faults.load import Feeder, Site, accept, settled
 from tests.faults.ondisk import left, starts
-from tests.faults.scenarios.kills import harm
+from tests.faults.scenarios.kills import PATIENT, harm
 from tests.faults.scenarios.scale import Figures, Scale
 from tests.flows.harness import write
 
@@ -40,11 +40,7 @@ def run(root: Path, scale: Scale) -> Figures:
         files |= handlers.accept(name)
         files |= handlers.handler(name, f"held_{name}", f"held.{name}", throttle=_THROTTLE)
     write(root, files)
-    environment = {
-        "STEPWEAVE_EVENTS_MAX_RETRIES": "1000",
-        "STEPWEAVE_EVENTS_BACKOFF_CAP_S": "0.2",
-    }
-    site = Site(root, environment=environment)
+    site = Site(root, environment=PATIENT)
     topics = [f"held.{name}" for name in handlers.LANGUAGES]
     began = time.monotonic()
     try:

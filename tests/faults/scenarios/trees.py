@@ -13,7 +13,7 @@ from typing import Any
 from tests.faults import handlers
 from tests.faults.load import Feeder, Site, accept, settled
 from tests.faults.ondisk import left, state
-from tests.faults.scenarios.kills import harm
+from tests.faults.scenarios.kills import PATIENT, harm
 from tests.faults.scenarios.scale import Figures, Scale
 from tests.flows.harness import write
 
@@ -73,11 +73,7 @@ def run(root: Path, scale: Scale) -> Figures:
         files |= handlers.accept(name)
         files |= handlers.handler(name, f"node_{name}", f"node.{name}", _NODE[name], atomic=True)
     write(root, files)
-    environment = {
-        "STEPWEAVE_EVENTS_MAX_RETRIES": "1000",
-        "STEPWEAVE_EVENTS_BACKOFF_CAP_S": "0.2",
-    }
-    site = Site(root, environment=environment)
+    site = Site(root, environment=PATIENT)
     topics = [f"node.{name}" for name in handlers.LANGUAGES]
     planted: dict[str, Any] = {}
     began = time.monotonic()
