@@ -92,6 +92,8 @@ def running(project: Path, **variables: str) -> Iterator[Server]:
         subprocess.run(
             ["npm", "ci", "--silent", "--no-audit", "--no-fund"], cwd=project, check=True
         )
+    build = ["npm", "run", "build", "--if-present", "--silent"]
+    subprocess.run(build, cwd=project, check=True)
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
