@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import time
 from collections import Counter
 from pathlib import Path
 
 from tests.faults import handlers
-from tests.faults.load import Site, accept, settled
-from tests.faults.ondisk import left, state, stream
-from tests.faults.scenarios.kills import PATIENT, harm
+from tests.faults.ondisk import state, stream
+from tests.faults.scenarios.hurting import endure
 from tests.faults.scenarios.scale import Figures, Scale
 from tests.flows.harness import write
 
@@ -50,16 +48,9 @@ def run(root: Path, scale: Scale) -> Figures:
         files |= handlers.accept(name)
         files |= handlers.handler(name, f"book_{name}", f"book.{name}", _BOOK[name], atomic=True)
     write(root, files)
-    site = Site(root, environment=PATIENT)
     topics = [f"book.{name}" for name in handlers.LANGUAGES]
-    began = time.monotonic()
-    try:
-        accepted, doubtful, done = accept(site, topics, scale, lambda: harm(site, scale))
-        settled(site, accepted)
-        site.stop()
-    finally:
-        site.close()
-    assert left(root) == (0, 0)
+    endured = endure(root, scale, topics)
+    accepted, doubtful, done = endured.accepted, endured.doubtful, endured.done
     seen = state(root, "seen").keys()
     assert accepted <= seen <= accepted | doubtful
     model = Counter(str(_number(id) % _ACCOUNTS) for id in seen)
@@ -73,8 +64,8 @@ def run(root: Path, scale: Scale) -> Figures:
         "followed by": f"{len(seen):,} events, each once",
         "orchestrator killed": str(done["orchestrator"]),
         "runners killed": str(done["runner"]),
-        "run again": f"{site.book.read().repeated:,}",
-        "time": f"{time.monotonic() - began:.0f} s",
+        "run again": f"{endured.book.repeated:,}",
+        "time": f"{endured.took_s:.0f} s",
     }
 
 

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import time
 from pathlib import Path
 from typing import Any
 
 from tests.faults import handlers
-from tests.faults.load import Feeder, Site, accept, settled
-from tests.faults.ondisk import left, starts
-from tests.faults.scenarios.kills import PATIENT, harm
+from tests.faults.load import Feeder
+from tests.faults.ondisk import starts
+from tests.faults.scenarios.hurting import endure
 from tests.faults.scenarios.scale import Figures, Scale
 from tests.flows.harness import write
 
@@ -40,17 +39,10 @@ def run(root: Path, scale: Scale) -> Figures:
         files |= handlers.accept(name)
         files |= handlers.handler(name, f"held_{name}", f"held.{name}", throttle=_THROTTLE)
     write(root, files)
-    site = Site(root, environment=PATIENT)
     topics = [f"held.{name}" for name in handlers.LANGUAGES]
-    began = time.monotonic()
-    try:
-        accepted, _, done = accept(site, topics, scale, lambda: harm(site, scale), kind=_Laned)
-        settled(site, accepted)
-        site.stop()
-    finally:
-        site.close()
-    assert left(root) == (0, 0)
-    most = site.book.read().most_at_once(lambda id: id.partition(":")[0])
+    endured = endure(root, scale, topics, kind=_Laned)
+    accepted, done = endured.accepted, endured.done
+    most = endured.book.most_at_once(lambda id: id.partition(":")[0])
     assert max(most.values()) <= _THROTTLE["concurrency"], most.most_common(3)
     lanes: dict[str, list[float]] = {}
     for name in handlers.LANGUAGES:
@@ -68,5 +60,5 @@ def run(root: Path, scale: Scale) -> Figures:
         "starts looked at": f"{sum(map(len, lanes.values())):,}",
         "orchestrator killed": str(done["orchestrator"]),
         "runners killed": str(done["runner"]),
-        "time": f"{time.monotonic() - began:.0f} s",
+        "time": f"{endured.took_s:.0f} s",
     }

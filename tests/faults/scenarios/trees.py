@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import random
-import time
 from collections import Counter
 from collections.abc import Iterator
 from functools import partial
@@ -11,9 +10,9 @@ from pathlib import Path
 from typing import Any
 
 from tests.faults import handlers
-from tests.faults.load import Feeder, Site, accept, settled
-from tests.faults.ondisk import left, state
-from tests.faults.scenarios.kills import PATIENT, harm
+from tests.faults.load import Feeder
+from tests.faults.ondisk import state
+from tests.faults.scenarios.hurting import endure
 from tests.faults.scenarios.scale import Figures, Scale
 from tests.flows.harness import write
 
@@ -73,18 +72,10 @@ def run(root: Path, scale: Scale) -> Figures:
         files |= handlers.accept(name)
         files |= handlers.handler(name, f"node_{name}", f"node.{name}", _NODE[name], atomic=True)
     write(root, files)
-    site = Site(root, environment=PATIENT)
     topics = [f"node.{name}" for name in handlers.LANGUAGES]
     planted: dict[str, Any] = {}
-    began = time.monotonic()
-    try:
-        kind = partial(_Planter, planted)
-        accepted, doubtful, done = accept(site, topics, scale, lambda: harm(site, scale), kind=kind)
-        settled(site, accepted)
-        site.stop()
-    finally:
-        site.close()
-    assert left(root) == (0, 0)
+    endured = endure(root, scale, topics, kind=partial(_Planter, planted))
+    accepted, doubtful, done = endured.accepted, endured.doubtful, endured.done
     ran = state(root, "ran")
     taken = accepted | (doubtful & ran.keys())
     nodes = [node for id in taken for node in _nodes(planted[id])]
@@ -99,8 +90,8 @@ def run(root: Path, scale: Scale) -> Figures:
         "nodes": f"{len(nodes):,}, each counted once",
         "orchestrator killed": str(done["orchestrator"]),
         "runners killed": str(done["runner"]),
-        "run again": f"{site.book.read().repeated:,}",
-        "time": f"{time.monotonic() - began:.0f} s",
+        "run again": f"{endured.book.repeated:,}",
+        "time": f"{endured.took_s:.0f} s",
     }
 
 
