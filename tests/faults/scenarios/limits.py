@@ -15,9 +15,9 @@ from tests.flows.harness import write
 __all__ = ["run"]
 
 _KEYS = 12
-_THROTTLE = {"key": "lane", "concurrency": 2, "limit": 8, "perSeconds": 1}
-_CLOCKS_S = 0.005
-"""How far the moment a span tells may be from the one that was decided by."""
+_THROTTLE = {"key": "lane", "concurrency": 2, "limit": 8, "perSeconds": 2}
+_CLOCKS_S = 0.5
+"""How far the moment a span tells may be from the one that was decided by, on a busy machine."""
 
 
 class _Laned(Feeder):
