@@ -38,6 +38,18 @@ class ConnectionTest < Minitest::Test
     eventually { @connection.waiting.zero? }
   end
 
+  def test_the_thread_that_finishes_a_write_can_be_ended
+    before = Thread.list
+    Thread.handle_interrupt(Peer::UNINTERRUPTED) do
+      @connection.post([1, 1, nil, "x" * 1_000_000])
+      @connection.flush
+    end
+    writer = (Thread.list - before).first
+    assert_same ThreadGroup::Default, writer.group
+    writer.kill
+    assert writer.join
+  end
+
   def test_frames_of_many_threads_do_not_mix
     threads = Array.new(8) do |number|
       Thread.new do

@@ -72,6 +72,32 @@ class LeavingTest < Minitest::Test
     end
   end
 
+  # Ruby waits without an end for threads that do not end when they are killed.
+  def test_threads_that_never_end_hold_nobody_up
+    stubborn = ["Thread.handle_interrupt(Object => :never) { Thread.new { sleep } }"]
+    stubborn << "Thread.new do\n$begun = true\nsleep\nensure\nsleep\nend\nThread.pass until $begun"
+    stubborn.each do |thread|
+      files = {"a.step.rb" => HOOK + step("#{thread}\nFile.new('kept.txt', 'w') << 'kept'\nexit 3 if input")}
+      Child.with(files) do |child, project|
+        child.event("a", true)
+        assert_equal 3, child.status.exitstatus
+        assert_equal "hook\n", child.stderr
+        assert_equal "kept", File.read(project.path("kept.txt"))
+      end
+      Child.with(files) do |child|
+        child.value("a")
+        child.ask("shutdown", {"grace_ms" => 1000})
+        assert_equal 0, child.close.exitstatus
+        assert_equal "hook\n", child.stderr
+      end
+      Child.with(files) do |child|
+        child.value("a")
+        Process.kill(:TERM, child.pid)
+        assert_equal Signal.list["TERM"], child.status.termsig
+      end
+    end
+  end
+
   def test_it_ends_by_signal
     Child.with({"a.step.rb" => SLEEPS}) do |child|
       Process.kill(:TERM, child.pid)

@@ -139,14 +139,18 @@ module StepweaveRunner
       nil
     end
 
-    # The writer's life: ends what others began.
+    # The writer's life: ends what others began. It has its interrupts from the thread that needed it
+    # first, which held them back.
     def finish
-      loop do
-        @lock.synchronize { @writable.wait(@lock) until @unfinished }
-        @output.wait_writable
-        @lock.synchronize do
-          @unfinished = written(@unfinished)
-          write
+      ThreadGroup::Default.add(Thread.current)
+      Thread.handle_interrupt(Object => :immediate) do
+        loop do
+          @lock.synchronize { @writable.wait(@lock) until @unfinished }
+          @output.wait_writable
+          @lock.synchronize do
+            @unfinished = written(@unfinished)
+            write
+          end
         end
       end
     rescue IOError

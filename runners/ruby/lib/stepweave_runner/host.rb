@@ -4,6 +4,7 @@ require_relative "crew"
 require_relative "failure"
 require_relative "forks"
 require_relative "invocations"
+require_relative "leave"
 require_relative "loader"
 require_relative "logs"
 require_relative "output"
@@ -53,6 +54,7 @@ module StepweaveRunner
     # Runs until the orchestrator is gone; does not return.
     def run
       make_room
+      Leave.guard
       Console.capture
       @connection.on_gone = -> { exit!(0) }
       Forks.guard(@connection)

@@ -73,7 +73,9 @@ module StepweaveRunner
       deadline = now + grace_ms / 1000.0
       @lock.synchronize do
         @ending = true
-        @ended.wait(@lock, deadline - now) while any? && now < deadline
+        while any? && (left = deadline - now).positive?
+          @ended.wait(@lock, left)
+        end
       end
       @running.keys.each { |id| cancel(id, "shutdown") }
     end

@@ -162,6 +162,16 @@ class Child
     @status
   end
 
+  # For a test that hangs: says what the child does, and ends it.
+  def tell_and_kill
+    return if @status
+
+    STDERR.puts("", "child #{@pid}: #{File.read("/proc/#{@pid}/status")[/State:.*/]}, has written:", stderr)
+    Process.kill(:KILL, @pid)
+  rescue SystemCallError
+    # It has ended just now.
+  end
+
   private
 
   def start(environment)

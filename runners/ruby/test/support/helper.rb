@@ -49,13 +49,27 @@ module Watched
   def run
     watch = Thread.new do
       sleep(HANGS_S)
-      STDERR.puts("#{self.class}##{name} hangs")
-      (Thread.list - [Thread.current]).each { |thread| STDERR.puts(thread.inspect, thread.backtrace, "") }
-      exit!(1)
+      hung
     end
     super
   ensure
     watch.kill
+  end
+
+  private
+
+  def hung
+    (Thread.list - [Thread.current]).each { |thread| tell(thread) }
+    ObjectSpace.each_object(Child, &:tell_and_kill)
+    # Last, since the end of a long log is what people see.
+    STDERR.puts("", "#{self.class}##{name} hangs")
+  ensure
+    exit!(1)
+  end
+
+  def tell(thread)
+    lines = (thread.backtrace || []).reject { |line| line.include?("minitest") }
+    STDERR.puts("", thread.inspect, lines) unless lines.empty?
   end
 end
 Minitest::Test.prepend(Watched)
