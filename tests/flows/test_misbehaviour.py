@@ -28,7 +28,10 @@ BODIES = {
         "cycle": "  const a: any = {}; a.self = a; return { status: 200, body: a }",
         "shape": "  return 'not a response'",
         "fine": "  return { status: 200, body: { ok: true } }",
-        "slow": "  await new Promise(r => setTimeout(r, 30)); await state.set('done', data.id, 1)",
+        "slow": """
+  const { existsSync } = require('node:fs')
+  while (!existsSync('gate')) await new Promise((done) => setTimeout(done, 10))
+  await state.set('done', data.id, 1)""",
     },
     "python": {
         "throws": "    raise KeyError('out of kibble')",
@@ -42,7 +45,8 @@ BODIES = {
         "shape": "    return 'not a response'",
         "fine": "    return {'status': 200, 'body': {'ok': True}}",
         "slow": (
-            "    import asyncio; await asyncio.sleep(0.03)\n"
+            "    import asyncio, os\n"
+            "    while not os.path.exists('gate'): await asyncio.sleep(0.01)\n"
             "    await state.set('done', data['id'], 1)"
         ),
     },
@@ -56,7 +60,7 @@ BODIES = {
         "cycle": "  a = {}; a['self'] = a; { status: 200, body: a }",
         "shape": "  'not a response'",
         "fine": "  { status: 200, body: { ok: true } }",
-        "slow": "  sleep 0.03; state.set('done', data['id'], 1)",
+        "slow": "  sleep 0.01 until File.exist?('gate'); state.set('done', data['id'], 1)",
     },
 }
 BODIES["javascript"] = {
@@ -142,6 +146,7 @@ async def test_a_runner_killed_in_the_middle_of_a_hundred_events_loses_none(
     await asyncio.gather(*(running.emit(f"slow.{language}", {"id": str(n)}) for n in range(100)))
     await running.until(lambda: len(child.calls) > 20, "calls in flight")
     os.kill(child.pid, signal.SIGKILL)
+    (running.it.project.root / "gate").touch()
     others = [name for name in NAMES if name != language and "script" not in name + language]
     for other in others:
         assert await fine(running, other)
