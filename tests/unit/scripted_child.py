@@ -3,8 +3,8 @@
 Run as a program: speaks protocol 1 over stdin and stdout, synchronously. A step's handle is the
 behaviour: echo, die, hang (until cancelled), slow (until it gets SIGUSR1), stuck (for ever),
 garbage, wrong_shape, text, twice, loud, raw (writes the bytes that it is given in hexadecimal, and
-no answer). A step file that exists holds its config as JSON. With an argument it misbehaves at
-once: exit, silent, old.
+no answer). A step file that exists holds its config as JSON, and one whose name has "patient" is
+loaded at a SIGUSR1. With an argument it misbehaves at once: exit, silent, old.
 """
 
 from __future__ import annotations
@@ -99,6 +99,9 @@ def main() -> None:
                 time.sleep(60)
         elif method == "load" and "unanswered" in params["step"]:
             continue
+        elif method == "load" and "patient" in params["step"]:
+            signal.sigwait([signal.SIGUSR1])
+            send([1, request_id, None, {"config": ["json", b"{}"], "exports": ["handler"]}])
         elif method == "load" and "broken" in params["step"]:
             data = {"file": params["path"], "line": 3}
             send([1, request_id, {"code": "load_failed", "message": "no", "data": data}, None])

@@ -46,6 +46,8 @@ class Child:
         self.stopping = False
         self.adopted = False
         """Whether its pool counts it among its children, so that its end is to be made good."""
+        self.given_up = False
+        """Whether it holds what it was told to end, and its end has been seen to."""
         self.responsive = False
         """Whether it answered when it was asked because a call in it would not end."""
         self.started_at = time.monotonic()

@@ -123,6 +123,9 @@ class Supervisor:
                     fresh.append(child)
                     if failures:
                         raise ReplaceFailed(failures)
+                # One may have died while the others were loading.
+                for child in fresh:
+                    _check(child)
             except StepweaveError:
                 for child in fresh:
                     child.kill()
@@ -140,9 +143,10 @@ class Supervisor:
     def give_up(self, child: Child, why: str) -> None:
         """Replace a child that is stuck; what runs in it may finish as long as it still answers
         a ping."""
-        if not child.draining:
+        if not child.given_up:
+            child.given_up = True
+            self.background(self._give_up(child, why, retired=child.draining))
             child.draining = True
-            self.background(self._give_up(child, why))
 
     def retire(self, child: Child) -> None:
         """Let a child finish what it runs, then end it."""
@@ -185,8 +189,7 @@ class Supervisor:
             self._adopt(child)
 
     def _adopt(self, child: Child) -> None:
-        if child.peer.closed:
-            raise RunnerUnavailable(child.ended())
+        _check(child)
         child.adopted = True
         self.children.append(child)
         if self.status in ("restarting", "unavailable"):
@@ -233,12 +236,13 @@ class Supervisor:
         self.status = "unavailable"
         self._on_hopeless()
 
-    async def _give_up(self, child: Child, why: str) -> None:
+    async def _give_up(self, child: Child, why: str, *, retired: bool) -> None:
         self._notice("warn", f"the {self._launch.title} (pid {child.pid}) {why} and is replaced")
         self._make_good()
         if await child.responds(_PING_S):
             child.responsive = True
-            self.retire(child)
+            if not retired:
+                self.retire(child)
         else:
             child.fault = child.fault or "something that ran in it held it up"
             child.kill()
@@ -250,3 +254,9 @@ class Supervisor:
 
     def _full(self) -> bool:
         return len(self._live()) >= self._processes
+
+
+def _check(child: Child) -> None:
+    """Raises RunnerUnavailable for a child that has ended."""
+    if child.peer.closed:
+        raise RunnerUnavailable(child.ended())
