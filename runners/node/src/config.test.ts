@@ -235,6 +235,48 @@ for (const [name, z] of Object.entries(ZODS)) {
   })
 }
 
+for (const [name, z] of Object.entries(ZODS)) {
+  test(`${name}: what a parsed schema fills in or catches is not refused before`, () => {
+    const schema = z.object({
+      ready: z.preprocess((value) => value ?? 1, z.number()),
+      caught: z.string().min(2).catch('x'),
+      s: z.string(),
+    })
+    const parsed = (key: string, isParsed: boolean): Record<string, unknown> => {
+      const { payload } = configPayload({ [key]: schema }, nearby, isParsed)
+      return (JSON.parse(payload.body as string) as Record<string, Record<string, unknown>>)[
+        key
+      ] as Record<string, unknown>
+    }
+    const { properties, required } = parsed('bodySchema', true)
+    const fields = properties as Record<string, Record<string, unknown>>
+    assert.deepEqual(fields['ready'], {})
+    assert.equal(fields['caught']?.['type'], undefined)
+    assert.deepEqual(fields['s'], { type: 'string' })
+    assert.deepEqual(required, ['s'])
+    const query = parsed('querySchema', true)['properties'] as typeof fields
+    assert.deepEqual(query['ready'], {})
+    assert.equal(query['caught']?.['type'], 'string')
+    const checked = parsed('bodySchema', false)['properties'] as typeof fields
+    assert.deepEqual(checked['ready'], { type: 'number' })
+  })
+
+  test(`${name}: the flags of a regular expression hold in its pattern`, () => {
+    const matches = (schema: unknown, text: string): boolean => {
+      const { pattern, allOf } = schemaOf(schema) as { pattern?: string; allOf?: unknown[] }
+      const patterns = [pattern, ...(allOf ?? []).map((one) => (one as { pattern?: string }).pattern)]
+      return patterns.every((each) => each === undefined || new RegExp(each, 'u').test(text))
+    }
+    const short = z.string().regex(/^a[b-d]$/i)
+    assert.equal(matches(short, 'AC'), true)
+    assert.equal(matches(short, 'AE'), false)
+    assert.equal(matches(short.min(2), 'AC'), true)
+    assert.equal(matches(short.regex(/c$/), 'AC'), false)
+    assert.equal(matches(z.string().regex(/^b$/m), 'a\nb'), true)
+    assert.equal(matches(z.string().regex(/^a$/), 'A'), false)
+  })
+}
+
 test('a schema that runs needs no JSON Schema', () => {
   const schema = { '~standard': { version: 1, vendor: 'own', validate: () => ({ value: 1 }) } }
   const warnings = (key: string, isParsed: boolean): string[] =>

@@ -3,7 +3,8 @@ import { invalidPayload, messageOf } from './errors'
 import { LoadError } from './load-error'
 import { parserOf } from './parsing'
 import { Payload } from './payload'
-import { type Coerced, isSchema, type Nearby, toJsonSchema } from './schemas'
+import type { Coerced } from './coercion'
+import { isSchema, type Nearby, toJsonSchema } from './schemas'
 import { encodeJson } from './values'
 
 export type AnyFunction = (...args: never[]) => unknown

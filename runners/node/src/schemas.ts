@@ -1,5 +1,6 @@
 // Schemas of the author's library to JSON Schema.
 import { ignoreOverride, zodToJsonSchema } from 'zod-to-json-schema'
+import { type Coerced, loosen } from './coercion'
 
 type Convert = (options: Record<string, unknown>) => unknown
 type Fields = Record<string, unknown>
@@ -7,30 +8,39 @@ type Fields = Record<string, unknown>
 /** Loads a module as the author's file would. */
 export type Nearby = (specifier: string) => unknown
 
-/** Which of the types that a schema makes of others, as zod's `coerce` does, need not be there. */
-export type Coerced = 'all' | 'dates' | undefined
-
 // Input form: fields with a default are optional. What JSON Schema cannot say becomes "anything".
 const zod4Options = (coerced: Coerced): Fields => ({
   io: 'input',
   unrepresentable: 'any',
   override({ zodSchema, jsonSchema }: { zodSchema: unknown; jsonSchema: Fields }): void {
     const def = field(field(zodSchema, '_zod'), 'def')
-    const isDate = field(def, 'type') === 'date'
-    if (isDate) {
+    if (field(def, 'type') === 'date') {
       jsonSchema['type'] = 'string'
       jsonSchema['format'] = 'date-time'
     }
-    if (field(def, 'coerce') === true) loosen(jsonSchema, isDate, coerced)
+    spellFlags(jsonSchema, def)
+    loosen(jsonSchema, def, coerced)
   },
 })
 
-/** Lets any type pass where the schema itself will make the right one. */
-function loosen(jsonSchema: Fields, isDate: boolean, coerced: Coerced): void {
-  if (coerced === 'all' || (coerced === 'dates' && isDate)) {
-    delete jsonSchema['type']
-    if (isDate) delete jsonSchema['format']
+/** JSON Schema's patterns have no flags, so those of a regular expression go into its text. */
+function spellFlags(jsonSchema: Fields, def: unknown): void {
+  const checks = field(def, 'checks')
+  const defs = Array.isArray(checks) ? checks.map((check) => field(field(check, '_zod'), 'def')) : []
+  for (const each of [def, ...defs]) {
+    const regex = field(each, 'pattern')
+    if (!(regex instanceof RegExp) || !/[ims]/.test(regex.flags)) continue
+    const all = jsonSchema['allOf']
+    for (const place of [jsonSchema, ...(Array.isArray(all) ? (all as unknown[]) : [])]) {
+      if (isRecord(place) && place['pattern'] === regex.source) place['pattern'] = spelled(regex)
+    }
   }
+}
+
+/** What zod-to-json-schema, which knows how, makes of it. */
+function spelled(regex: RegExp): unknown {
+  const text = { _def: { typeName: 'ZodString', checks: [{ kind: 'regex', regex }] } }
+  return field(zodToJsonSchema(text as never, { applyRegexFlags: true }), 'pattern')
 }
 
 /** Whether a value is a schema of some library, and not JSON Schema or shorthand already. */
@@ -77,11 +87,10 @@ function fromZod3(schema: unknown, coerced: Coerced): unknown {
     dateStrategy: 'format:date-time',
     // Unknown keys are fine unless the schema is strict, as in zod itself.
     removeAdditionalStrategy: 'strict',
+    applyRegexFlags: true,
     allowedAdditionalProperties: undefined,
     postProcess(jsonSchema: object | undefined, def: unknown): Fields | undefined {
-      if (jsonSchema !== undefined && field(def, 'coerce') === true) {
-        loosen(jsonSchema as Fields, field(def, 'typeName') === 'ZodDate', coerced)
-      }
+      if (jsonSchema !== undefined) loosen(jsonSchema as Fields, def, coerced)
       return jsonSchema as Fields | undefined
     },
   } as const
