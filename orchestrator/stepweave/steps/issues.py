@@ -22,7 +22,7 @@ PLAIN_KEY = re.compile(r"(?![\d-])[\w$-]+\Z")
 FORMATS = {
     "date": "a date such as 2026-01-31",
     "date-time": "a date and time such as 2026-01-31T12:00:00Z",
-    "time": "a time such as 12:00:00Z",
+    "time": "a time such as 12:00:00",
     "duration": "a duration such as PT15M",
     "email": "an email address",
     "hostname": "a host name",

@@ -2,25 +2,19 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
-from datetime import datetime
 from itertools import islice
 from typing import Any, NoReturn, Protocol
 
 import jsonschema_rs
 
 from stepweave.errors import StepweaveError
+from stepweave.steps.formats import FORMATS
 from stepweave.steps.issues import Issue, dotted, explain
 
 __all__ = ["SchemaError", "Validator"]
 
 JsonSchema = bool | dict[str, Any]
-
-# RFC 3339, and the same without a zone: what datetime.isoformat() gives for a naive value.
-DATE_TIME = re.compile(
-    r"(\d{4}-\d\d-\d\d)[Tt ](\d\d:\d\d):([0-5]\d|60)(\.\d+)?([Zz]|[+-]\d\d:\d\d)?\Z", re.ASCII
-)
 
 
 class SchemaError(StepweaveError):
@@ -96,7 +90,7 @@ def _compile(schema: JsonSchema) -> _Compiled:
             schema,
             validate_formats=True,
             retriever=_refuse,
-            formats={"date-time": _is_date_time},
+            formats=FORMATS,
         )
     except jsonschema_rs.ValidationError as error:
         raise SchemaError(_why(error), dotted(error.instance_path)) from error
@@ -122,18 +116,6 @@ def _short(text: str) -> str:
 
 def _refuse(uri: str) -> NoReturn:
     raise ValueError(f"nothing is fetched from the network or the disk ({uri})")
-
-
-def _is_date_time(text: str) -> bool:
-    found = DATE_TIME.match(text)
-    if found is None:
-        return False
-    try:
-        datetime.fromisoformat(f"{found[1]}T{found[2]}:00")
-    except ValueError:
-        return False
-    zone = found[5]
-    return zone is None or zone in "Zz" or (int(zone[1:3]) < 24 and int(zone[4:]) < 60)
 
 
 def _plain(value: Any) -> Any:
