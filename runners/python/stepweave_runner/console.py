@@ -23,6 +23,11 @@ running: ContextVar[Scope | None] = ContextVar("stepweave_scope", default=None)
 """The scope whose handler the code at hand belongs to; None outside of handlers."""
 
 
+# Of a line that never ends so many characters are kept before they leave as one, such as the dots
+# of a progress that somebody prints.
+_LONGEST_REST = 16 * 1024
+
+
 def guard() -> tuple[int, int]:
     """Move the wire away from descriptors 0 and 1 and return where it is now: (reading, writing).
 
@@ -76,7 +81,9 @@ class Output(io.TextIOBase):
             else:
                 held = scope.held
             *lines, rest = (held.pop(self.source, "") + text).split("\n")
-            if rest:
+            if len(rest) > _LONGEST_REST:
+                lines.append(rest)
+            elif rest:
                 held[self.source] = rest
         for line in lines:
             self.say(scope, line)

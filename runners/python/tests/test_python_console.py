@@ -74,6 +74,17 @@ def test_text_waits_for_the_end_of_its_line_or_of_the_handler(scope: Any) -> Non
     ]
 
 
+def test_a_line_that_never_ends_leaves_in_pieces(scope: Any) -> None:
+    out = console.Output("stdout", "info", 1)
+
+    for _ in range(100_000):
+        out.write(".")
+
+    out.settle(scope)
+    assert sum(len(record[1]) for record in scope.records) == 100_000
+    assert len(scope.records) == 7
+
+
 def test_outside_of_handlers_lines_go_to_stderr(lines: list[str]) -> None:
     out = console.Output("stdout", "info", 1)
 

@@ -35,6 +35,13 @@ class PrintingTest < Minitest::Test
     end
   end
 
+  def test_a_line_that_never_ends_leaves_in_pieces
+    Child.with({"a.step.rb" => step("40_000.times { print '.' }")}) do |child|
+      child.value("a")
+      assert_equal [16_385, 16_385, 7_230], child.logs.map { |record| record["message"].size }
+    end
+  end
+
   def test_what_passes_by_the_language_arrives_on_stderr
     files = {"a.step.rb" => step(<<~'RUBY')}
       STDOUT.puts "to the constant"

@@ -8,6 +8,10 @@ module StepweaveRunner
   # What $stdout and $stderr are: lines become log records of the running scope. A StringIO because
   # its puts, print, printf, <<, putc and the rest all end in `write`.
   class Output < StringIO
+    # Of a line that never ends so many bytes are kept before they leave as one, such as the dots of a
+    # progress that somebody prints.
+    LONGEST_REST = 16 * 1024
+
     attr_reader :to_io
 
     # `to_io` takes what belongs to no scope, and stands in where a real file is needed.
@@ -51,7 +55,10 @@ module StepweaveRunner
     def complete(scope, text)
       lines = ((scope.held.delete(@source) || "") + text).split("\n", -1)
       rest = lines.pop
-      scope.held[@source] = rest unless rest.nil? || rest.empty?
+      return lines if rest.nil? || rest.empty?
+      return lines << rest if rest.bytesize > LONGEST_REST
+
+      scope.held[@source] = rest
       lines
     end
 
