@@ -64,6 +64,10 @@ class Connection:
             _widen(descriptor)
         self._loop.add_reader(self._reading, self._readable)
 
+    def close(self) -> None:
+        """Read no more."""
+        self._loop.remove_reader(self._reading)
+
     def send(self, frame: bytes) -> None:
         """Send a frame with the others of this turn of the loop."""
         self._out.append(frame)

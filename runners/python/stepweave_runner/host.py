@@ -67,6 +67,7 @@ class Host:
         self._invocations: Invocations
         self._tasks: set[asyncio.Task[None]] = set()
         self._stopping = False
+        self._done = False
         self._settling: asyncio.TimerHandle | None = None
 
     def run(self) -> None:
@@ -78,8 +79,13 @@ class Host:
         gc.set_threshold(_YOUNG_OBJECTS, 20, 50)
         self._connection.open()
         watchdog.watch(self._reading)
-        while True:
+        while not self._done:
             self._serve()
+        # Now that the loop stands still: such hooks may want to run one, or this one.
+        try:
+            atexit._run_exitfuncs()
+        finally:
+            os._exit(0)
 
     def _serve(self) -> None:
         try:
@@ -291,9 +297,11 @@ class Host:
         if error is not None:
             console.complain(str(error))
             os._exit(1)
-        if self._stopping and not self._invocations.running:
-            atexit._run_exitfuncs()
-        os._exit(0)
+        if not self._stopping or self._invocations.running:
+            os._exit(0)
+        self._done = True
+        self._connection.close()
+        self._loop.stop()
 
     def _unhandled(self, loop: asyncio.AbstractEventLoop, told: dict[str, Any]) -> None:
         """What nobody awaited: a refused context call, or a failed task that a handler started."""

@@ -86,6 +86,31 @@ def test_shutdown_waits_for_what_runs_and_takes_nothing_new(start: Start) -> Non
     runner.until(lambda: "goodbye" in runner.lines)
 
 
+def test_what_is_run_at_the_exit_may_use_a_loop(start: Start) -> None:
+    runner = start(
+        {
+            "a.step.py": """
+                config = {"type": "event"}
+                import asyncio, atexit
+                async def close(what):
+                    await asyncio.sleep(0)
+                    print(what, "is closed")
+                loops = []
+                atexit.register(lambda: asyncio.run(close("its own")))
+                atexit.register(lambda: loops[0].run_until_complete(close("the same")))
+                async def handler(d):
+                    loops.append(asyncio.get_running_loop())
+            """
+        }
+    )
+    runner.event("a.step.py")
+
+    assert runner.request("shutdown", {"grace_ms": 1_000_000}) is None
+    assert runner.stop_input() == 0
+    runner.until(lambda: "its own is closed" in runner.lines)
+    assert "the same is closed" in runner.lines
+
+
 def test_past_its_grace_shutdown_cancels_what_runs(start: Start) -> None:
     runner = start(
         {
