@@ -1,10 +1,11 @@
 """A runner in a few lines, for faults that no real runner should have; its steps say what to do.
 
 Run as a program: speaks protocol 1 over stdin and stdout, synchronously. A step's handle is the
-behaviour: echo, die, hang (until cancelled), slow (until it gets SIGUSR1), stuck (for ever),
-garbage, wrong_shape, text, twice, loud, raw (writes the bytes that it is given in hexadecimal, and
-no answer). A step file that exists holds its config as JSON, and one whose name has "patient" is
-loaded at a SIGUSR1. With an argument it misbehaves at once: exit, silent, old.
+behaviour: echo, die, heir (dies and leaves its pipes to a child of its own), hang (until
+cancelled), slow (until it gets SIGUSR1), stuck (for ever), garbage, wrong_shape, text, twice, loud,
+raw (writes the bytes that it is given in hexadecimal, and no answer). A step file that exists holds
+its config as JSON, and one whose name has "patient" is loaded at a SIGUSR1. With an argument it
+misbehaves at once: exit, silent, old.
 """
 
 from __future__ import annotations
@@ -52,6 +53,10 @@ def invoke(request_id: int, params: dict[str, Any]) -> None:
     elif behaviour == "die":
         print("these are my last words", file=sys.stderr, flush=True)
         os._exit(3)
+    elif behaviour == "heir":
+        if os.fork():
+            os._exit(3)
+        signal.pause()
     elif behaviour == "hang":
         hanging.add(request_id)
     elif behaviour == "slow":

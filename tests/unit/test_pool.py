@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import signal
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -50,6 +52,14 @@ async def test_a_killed_child_is_replaced_and_calls_wait_for_the_new_one(bench: 
     await child.exited.wait()
     assert "killed by SIGKILL" in ((await lost).error or {})["message"]
     assert await bench.outcome("echo") == ECHOED
+
+
+async def test_a_child_is_gone_although_what_it_started_holds_its_pipes(bench: Bench) -> None:
+    (child,) = bench.pool.children
+    lost = await bench.outcome("heir")
+    assert "left with exit code 3" in (lost.error or {})["message"]
+    assert await bench.outcome("echo") == ECHOED
+    os.killpg(child.pid, signal.SIGKILL)
 
 
 @pytest.mark.parametrize("fault", ["garbage", "wrong_shape", "twice"])

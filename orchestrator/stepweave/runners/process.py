@@ -16,6 +16,7 @@ __all__ = ["Process"]
 
 _LONGEST_LINE = 64 * 1024
 _LAST_WORDS_S = 0.1
+_LAST_FRAMES_S = 1.0
 
 
 class Process(asyncio.SubprocessProtocol):
@@ -121,13 +122,17 @@ class Process(asyncio.SubprocessProtocol):
         assert self._transport is not None
         self.returncode = self._transport.get_returncode()
         self._end()
+        if not self.exited.is_set():
+            loop = asyncio.get_running_loop()
+            # Twice, so that after a stall of this side its pipe is read in between.
+            loop.call_later(_LAST_FRAMES_S, loop.call_later, _LAST_WORDS_S, self._settle)
 
     # --- parts
 
     def _end(self) -> None:
         """Settle once its frames and last words are read and its exit code is known.
 
-        Its stderr may live on in a grandchild, so the end of that pipe is not waited for long.
+        Its pipes may live on in a grandchild, so their ends are not waited for long.
         """
         if 1 not in self._ended_pipes or self.returncode is None:
             return
