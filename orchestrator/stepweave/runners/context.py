@@ -168,7 +168,7 @@ class Context:
         message, at = params.get("message"), params.get("at")
         dropped = params.get("dropped")
         if dropped:
-            message = f"{message} ({dropped} earlier debug records were dropped)"
+            message = f"{message} ({dropped} earlier records were dropped)"
         self._logs.from_step(
             calls.get(scope) if type(scope) is int else None,
             str(params.get("level", "info")),

@@ -30,6 +30,7 @@ export class Connection {
   private readonly outputFd: number
   private readonly writer = new Writer()
   private scheduled = false
+  private leaving = false
   private since = 0
   private readonly onTurn = (): void => {
     this.scheduled = false
@@ -103,7 +104,8 @@ export class Connection {
           'pass a reference to large data instead',
       )
     }
-    if (!this.scheduled) {
+    if (this.leaving) this.flushNow()
+    else if (!this.scheduled) {
       this.scheduled = true
       this.since = Date.now()
       setImmediate(this.onTurn)
@@ -126,6 +128,12 @@ export class Connection {
     if (parts.length > 1) output.uncork()
     // Taken at once by the pipe: the buffer is free again.
     if (output.writableLength > 0) writer.renew()
+  }
+
+  /** The process ends: what waits is written now, and what is said from now on at once. */
+  leave(): void {
+    this.leaving = true
+    this.flushNow()
   }
 
   /** Writes what waits before the process ends; gives up when the pipe is full. */

@@ -113,6 +113,21 @@ test('printing while a file loads belongs to no handler', async () => {
   await child.stop()
 })
 
+test('what is printed while the process ends arrives', async () => {
+  const child = await Child.start({
+    'a.step.js': `process.on('exit', () => { console.log('closed'); process.stdout.write('for good\\n') }); ${step('')}`,
+  })
+  await child.load('a.step.js')
+  child.process.stdin?.end()
+  await child.exit
+  await child.until(() => child.logs.length === 2)
+  assert.deepEqual(
+    child.logs.map(({ message }) => message),
+    ['closed', 'for good'],
+  )
+  await child.stop()
+})
+
 test('handlers that run side by side keep their prints apart', async () => {
   const child = await Child.start({
     'a.step.js': step(

@@ -32,7 +32,7 @@ function main(): void {
   hush()
   // Ctrl-C in a terminal reaches the whole group; the orchestrator decides when this one ends.
   process.on('SIGINT', () => {})
-  process.on('exit', () => connection.flushNow())
+  process.on('exit', () => connection.leave())
   peer.serve(new Host({ peer, connection, logs, stacks }), MAX_FRAME)
 }
 
