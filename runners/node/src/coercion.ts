@@ -2,8 +2,8 @@
 type Fields = Record<string, unknown>
 
 /**
- * What may come as another type than the schema's: all that the schema itself reads, or only what it
- * reads and the orchestrator does not.
+ * What may come as another type than the schema's: all that the schema itself reads, or only what
+ * the orchestrator has not read before.
  */
 export type Coerced = 'all' | 'dates' | undefined
 
@@ -47,11 +47,13 @@ function kindOf(def: unknown): unknown {
   return makesInput ? 'preprocess' : type
 }
 
-function definition(schema: unknown): unknown {
+/** What a zod 4 schema or check is made of. */
+export function definition(schema: unknown): unknown {
   return field(field(schema, '_zod'), 'def')
 }
 
-function field(value: unknown, name: string): unknown {
+/** A field of an object or a function; undefined of anything else. */
+export function field(value: unknown, name: string): unknown {
   const isObject = (typeof value === 'object' && value !== null) || typeof value === 'function'
   return isObject ? (value as Fields)[name] : undefined
 }

@@ -104,6 +104,19 @@ test('zod 3: strict objects, unions, effects and one schema in two places', () =
   })
 })
 
+test('zod 3: a tuple is one of JSON Schema 2020-12', () => {
+  const { payload } = configPayload({ input: z3.tuple([z3.string()]).rest(z3.number()) }, nearby)
+  assert.deepEqual(JSON.parse(payload.body as string), {
+    input: {
+      $schema: 'https://json-schema.org/draft/2020-12/schema',
+      type: 'array',
+      minItems: 1,
+      prefixItems: [{ type: 'string' }],
+      items: { type: 'number' },
+    },
+  })
+})
+
 test('zod 3: a schema that holds itself has a reference', () => {
   interface Tree {
     children: Tree[]
@@ -244,9 +257,8 @@ for (const [name, z] of Object.entries(ZODS)) {
     })
     const parsed = (key: string, isParsed: boolean): Record<string, unknown> => {
       const { payload } = configPayload({ [key]: schema }, nearby, isParsed)
-      return (JSON.parse(payload.body as string) as Record<string, Record<string, unknown>>)[
-        key
-      ] as Record<string, unknown>
+      const config = JSON.parse(payload.body as string) as Record<string, unknown>
+      return config[key] as Record<string, unknown>
     }
     const { properties, required } = parsed('bodySchema', true)
     const fields = properties as Record<string, Record<string, unknown>>
@@ -263,8 +275,12 @@ for (const [name, z] of Object.entries(ZODS)) {
 
   test(`${name}: the flags of a regular expression hold in its pattern`, () => {
     const matches = (schema: unknown, text: string): boolean => {
-      const { pattern, allOf } = schemaOf(schema) as { pattern?: string; allOf?: unknown[] }
-      const patterns = [pattern, ...(allOf ?? []).map((one) => (one as { pattern?: string }).pattern)]
+      interface Text {
+        pattern?: string
+        allOf?: Text[]
+      }
+      const { pattern, allOf = [] } = schemaOf(schema) as Text
+      const patterns = [pattern, ...allOf.map((one) => one.pattern)]
       return patterns.every((each) => each === undefined || new RegExp(each, 'u').test(text))
     }
     const short = z.string().regex(/^a[b-d]$/i)
@@ -273,6 +289,10 @@ for (const [name, z] of Object.entries(ZODS)) {
     assert.equal(matches(short.min(2), 'AC'), true)
     assert.equal(matches(short.regex(/c$/), 'AC'), false)
     assert.equal(matches(z.string().regex(/^b$/m), 'a\nb'), true)
+    const dots = z.string().regex(/^[.]a.\.$/s)
+    assert.equal(matches(dots, '.a\n.'), true)
+    assert.equal(matches(dots, '.ab.'), true)
+    assert.equal(matches(dots, 'xa\n.'), false)
     assert.equal(matches(z.string().regex(/^a$/), 'A'), false)
   })
 }

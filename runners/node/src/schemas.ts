@@ -1,6 +1,6 @@
 // Schemas of the author's library to JSON Schema.
 import { ignoreOverride, zodToJsonSchema } from 'zod-to-json-schema'
-import { type Coerced, loosen } from './coercion'
+import { type Coerced, definition, field, loosen } from './coercion'
 
 type Convert = (options: Record<string, unknown>) => unknown
 type Fields = Record<string, unknown>
@@ -13,7 +13,7 @@ const zod4Options = (coerced: Coerced): Fields => ({
   io: 'input',
   unrepresentable: 'any',
   override({ zodSchema, jsonSchema }: { zodSchema: unknown; jsonSchema: Fields }): void {
-    const def = field(field(zodSchema, '_zod'), 'def')
+    const def = definition(zodSchema)
     if (field(def, 'type') === 'date') {
       jsonSchema['type'] = 'string'
       jsonSchema['format'] = 'date-time'
@@ -26,10 +26,11 @@ const zod4Options = (coerced: Coerced): Fields => ({
 /** JSON Schema's patterns have no flags, so those of a regular expression go into its text. */
 function spellFlags(jsonSchema: Fields, def: unknown): void {
   const checks = field(def, 'checks')
-  const defs = Array.isArray(checks) ? checks.map((check) => field(field(check, '_zod'), 'def')) : []
-  for (const each of [def, ...defs]) {
-    const regex = field(each, 'pattern')
-    if (!(regex instanceof RegExp) || !/[ims]/.test(regex.flags)) continue
+  for (const check of [def, ...(Array.isArray(checks) ? (checks as unknown[]) : [])]) {
+    // Zod 3 has them in the check itself, zod 4 in its definition.
+    const texts = [field(check, 'regex'), field(definition(check) ?? check, 'pattern')]
+    const regex = texts.find(isRegExp)
+    if (regex === undefined || !/[ims]/.test(regex.flags)) continue
     const all = jsonSchema['allOf']
     for (const place of [jsonSchema, ...(Array.isArray(all) ? (all as unknown[]) : [])]) {
       if (isRecord(place) && place['pattern'] === regex.source) place['pattern'] = spelled(regex)
@@ -37,9 +38,19 @@ function spellFlags(jsonSchema: Fields, def: unknown): void {
   }
 }
 
-/** What zod-to-json-schema, which knows how, makes of it. */
+function isRegExp(value: unknown): value is RegExp {
+  return value instanceof RegExp
+}
+
+/** The text of a regular expression that means the same without its flags. */
 function spelled(regex: RegExp): unknown {
-  const text = { _def: { typeName: 'ZodString', checks: [{ kind: 'regex', regex }] } }
+  // What zod-to-json-schema makes of a dot under the flag s means another thing.
+  const isDotAll = regex.flags.includes('s')
+  const source = regex.source.replace(/\\.|\[(?:\\.|[^\]\\])*\]|\./g, (part) =>
+    part === '.' && isDotAll ? '[\\s\\S]' : part,
+  )
+  const plain = new RegExp(source, regex.flags.replace('s', ''))
+  const text = { _def: { typeName: 'ZodString', checks: [{ kind: 'regex', regex: plain }] } }
   return field(zodToJsonSchema(text as never, { applyRegexFlags: true }), 'pattern')
 }
 
@@ -87,11 +98,14 @@ function fromZod3(schema: unknown, coerced: Coerced): unknown {
     dateStrategy: 'format:date-time',
     // Unknown keys are fine unless the schema is strict, as in zod itself.
     removeAdditionalStrategy: 'strict',
-    applyRegexFlags: true,
     allowedAdditionalProperties: undefined,
     postProcess(jsonSchema: object | undefined, def: unknown): Fields | undefined {
-      if (jsonSchema !== undefined) loosen(jsonSchema as Fields, def, coerced)
-      return jsonSchema as Fields | undefined
+      if (jsonSchema === undefined) return undefined
+      const result = jsonSchema as Fields
+      renew(result)
+      spellFlags(result, def)
+      loosen(result, def, coerced)
+      return result
     },
   } as const
   // Written out in place, unless the schema contains itself: then it needs references.
@@ -108,9 +122,21 @@ function fromZod3(schema: unknown, coerced: Coerced): unknown {
       return {}
     },
   })
-  return isRecursive
+  const found = isRecursive
     ? zodToJsonSchema(schema as never, { ...options, $refStrategy: 'root' })
     : inline
+  return { ...found, $schema: 'https://json-schema.org/draft/2020-12/schema' }
+}
+
+/** Says a list of fixed items as JSON Schema 2020-12 does: the converter writes an older form. */
+function renew(jsonSchema: Fields): void {
+  if (jsonSchema['type'] !== 'array' || !Array.isArray(jsonSchema['items'])) return
+  jsonSchema['prefixItems'] = jsonSchema['items']
+  delete jsonSchema['items']
+  if ('additionalItems' in jsonSchema) {
+    jsonSchema['items'] = jsonSchema['additionalItems']
+    delete jsonSchema['additionalItems']
+  }
 }
 
 function methodOf(schema: unknown): Convert | undefined {
@@ -119,10 +145,6 @@ function methodOf(schema: unknown): Convert | undefined {
     if (typeof method === 'function') return method as Convert
   }
   return undefined
-}
-
-function field(value: unknown, name: string): unknown {
-  return isRecord(value) ? value[name] : undefined
 }
 
 function isRecord(value: unknown): value is Fields {
