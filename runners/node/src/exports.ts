@@ -13,6 +13,23 @@ export function parseJson(source: string, file: string): unknown {
   }
 }
 
+/**
+ * A namespace as `require` gives it: marked where it has a default, which compiled code would take
+ * for a field of CommonJS otherwise.
+ */
+export function requirable(namespace: object): object {
+  if (!('default' in namespace) || '__esModule' in namespace) return namespace
+  const exports = Object.create(null, {
+    __esModule: { value: true },
+    [Symbol.toStringTag]: { value: 'Module' },
+  }) as object
+  for (const name of Object.getOwnPropertyNames(namespace)) {
+    const get = (): unknown => (namespace as Record<string, unknown>)[name]
+    Object.defineProperty(exports, name, { enumerable: true, get })
+  }
+  return exports
+}
+
 /** The namespace that import() gives for a module's exports. */
 export function namespaceOf(exports: unknown): unknown {
   if (typeof exports === 'object' && exports !== null) {

@@ -115,6 +115,34 @@ test('loads packages of every kind', async () => {
   ])
 })
 
+test('finds the default of a package that can only be imported', async () => {
+  using project = new Project({
+    'node_modules/only/package.json':
+      '{ "name": "only", "type": "module", "exports": { "import": "./index.js" } }',
+    'node_modules/only/index.js':
+      'export let count = 1; export const more = () => { count++ }; export default class Only { static is = "only" }',
+    'node_modules/awaits/package.json':
+      '{ "name": "awaits", "type": "module", "exports": "./index.js" }',
+    'node_modules/awaits/index.js': 'export default await Promise.resolve("awaited")',
+    'main.ts': `
+      import Only, { count, more } from 'only'
+      import * as all from 'only'
+      import awaits from 'awaits'
+      more()
+      const { default: again, ...rest } = await import('only')
+      export const result = [Only.is, count, all.default === Only, Object.keys(all), awaits, again === Only, Object.keys(rest)]`,
+  })
+  assert.deepEqual((await project.load('main.ts'))['result'], [
+    'only',
+    2,
+    true,
+    ['count', 'default', 'more'],
+    'awaited',
+    true,
+    ['count', 'more'],
+  ])
+})
+
 test('CommonJS requires packages for ESM, and imports those that can only be imported', async () => {
   using project = new Project({
     ...PACKAGES,

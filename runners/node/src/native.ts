@@ -3,6 +3,7 @@ import { createRequire } from 'node:module'
 import { dirname } from 'node:path'
 import vm from 'node:vm'
 import { codeOf } from './errors'
+import { requirable } from './exports'
 
 // A package that cannot be required, but imported: written for import alone, or awaiting at its
 // top level.
@@ -12,7 +13,7 @@ const IMPORT_ONLY = new Set([
   'ERR_PACKAGE_PATH_NOT_EXPORTED',
 ])
 
-type Import = (specifier: string) => Promise<unknown>
+type Import = (specifier: string) => Promise<object>
 
 export class NativeModules {
   private readonly requires = new Map<string, NodeJS.Require>()
@@ -36,7 +37,7 @@ export class NativeModules {
     } catch (error) {
       if (!IMPORT_ONLY.has(codeOf(error) ?? '')) throw error
       return this.importFrom(importer)(specifier).then((namespace) => {
-        this.imported.set(key(specifier, importer), namespace)
+        this.imported.set(key(specifier, importer), requirable(namespace))
       })
     }
   }
