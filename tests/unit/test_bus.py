@@ -13,7 +13,7 @@ from stepweave.calls import Call, Outcome
 from stepweave.engine.delivery import records
 from stepweave.engine.store.contract import Done as StoreDone
 from stepweave.engine.store.operations import Operation, Retry
-from stepweave.errors import Busy, NotDeclared, ShuttingDown, StoreFailed
+from stepweave.errors import Busy, InvalidInput, NotDeclared, ShuttingDown, StoreFailed
 from stepweave.payload import decode, encode
 from stepweave.steps.schema import Validator
 from stepweave.trace import Span, new_trace_id
@@ -230,6 +230,20 @@ async def test_a_strict_project_refuses_an_undeclared_topic(start: Start) -> Non
     with pytest.raises(NotDeclared, match=r'emits "not.declared", but config lists only x\.y'):
         rig.bus.emit(
             call, "not.declared", None, event_key=None, group=None, due_at=None, done=ignore
+        )
+
+
+async def test_an_empty_id_is_refused_since_all_such_events_would_be_one(start: Start) -> None:
+    rig = start(step("B"))
+    with pytest.raises(InvalidInput, match="A: emit takes an id that is not empty"):
+        rig.bus.emit(
+            running(rig, step("A")),
+            "a.b",
+            None,
+            event_key="",
+            group=None,
+            due_at=None,
+            done=ignore,
         )
 
 

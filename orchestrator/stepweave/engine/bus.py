@@ -108,13 +108,17 @@ class Bus:
     ) -> None:
         """Publish in the name of a running handler; `done` gets the event's id once it is durable.
 
-        Raises NotDeclared for a topic missing in the step's `emits` when the project is strict;
-        otherwise that is a warning, once per step and topic.
+        Raises InvalidInput for an empty topic or key, and NotDeclared for a topic missing in the
+        step's `emits` when the project is strict; otherwise that is a warning, once per step and
+        topic.
         """
         step = call.step
         assert isinstance(step, Step)
         if not topic:
             raise InvalidInput(f"{step.name}: emit needs a topic that is not empty")
+        if event_key == "":
+            # All events with it would count as one.
+            raise InvalidInput(f"{step.name}: emit takes an id that is not empty, or none")
         if not step.declares(topic):
             self._undeclared(call, step, topic)
         event = self.publish(

@@ -10,6 +10,7 @@ from stepweave.steps.section import Section
 __all__ = ["MAX_PRIORITY", "read"]
 
 MAX_DELAY_S = 900
+MAX_PAUSE_S = 30 * 86_400
 MAX_PRIORITY = 1000
 MAX_WINDOW_S = 86_400
 MAX_BATCH = 10_000
@@ -44,6 +45,14 @@ def read(block: Section, handler: Section | None, plain: QueueOptions) -> QueueO
             f"({timeout:g}s) to prevent premature message redelivery",
         )
     type = _type(block)
+    if type != "fifo" and block.values.get("onDeadLetter") == "continue":
+        block.note(
+            "warning",
+            "no_effect",
+            f"{block.at('onDeadLetter')} has no effect: only the groups of type 'fifo' wait",
+            "onDeadLetter",
+            "take it out, or add type: 'fifo'",
+        )
     batch = _batch(block)
     throttle = _throttle(block)
     if batch is not None and type == "fifo":
@@ -160,6 +169,8 @@ def _backoff(queue: Section, plain: Backoff) -> Backoff:
     for key, value in (("baseSeconds", base), ("maxSeconds", longest)):
         if value is not None and value < 0:
             _limit(block, key, f"{key} cannot be negative")
+        elif value is not None and value > MAX_PAUSE_S:
+            _limit(block, key, f"{key} cannot exceed {MAX_PAUSE_S} seconds (30 days)")
     if factor is not None and factor < 1:
         _limit(block, "factor", "factor must be at least 1")
     return Backoff(
