@@ -195,6 +195,31 @@ test('a missing module is named with the place of its import', async () => {
   await assert.rejects(project.load('b.ts'), { message: /npm install not-there$/ })
 })
 
+const MOTIA_CONFIG = `
+  import states from '@motiadev/plugin-states/plugin'
+  import { BullMQEventAdapter, type Options } from '@motiadev/adapter-bullmq-events'
+  const logs = require('@motiadev/plugin-logs/plugin')
+  export const adapters = { events: new BullMQEventAdapter({ host: 'x' }) }
+  export default { plugins: [states, logs, states({}), logs.default], streamAuth: 7 }`
+
+test("a config of Motia needs no plugin's package", async () => {
+  using project = new Project({ 'motia.config.ts': MOTIA_CONFIG })
+  const config = (await project.load('motia.config.ts'))['default'] as Record<string, unknown>
+  assert.equal(config['streamAuth'], 7)
+})
+
+test('an installed plugin is loaded, and a step needs what it imports', async () => {
+  using project = new Project({
+    'motia.config.js': "exports.name = require('@motiadev/plugin-own').name",
+    'node_modules/@motiadev/plugin-own/index.js': "exports.name = 'own'",
+    'a.step.ts': MOTIA_CONFIG,
+    'motia.config.mts': "import x from '@motiadev/stream-client-node'\nexport const y = x",
+  })
+  assert.equal((await project.load('motia.config.js'))['name'], 'own')
+  await assert.rejects(project.load('a.step.ts'), /@motiadev\/plugin-states/)
+  await assert.rejects(project.load('motia.config.mts'), /@motiadev\/stream-client-node/)
+})
+
 test('an optional require can be caught as in Node', async () => {
   using project = new Project({
     'main.js': 'try { require("./gone") } catch (error) { exports.result = error.code }',

@@ -4,6 +4,7 @@ import { readFileSync } from 'node:fs'
 import { pathToFileURL } from 'node:url'
 import { messageOf } from './errors'
 import { namespaceOf, parseJson } from './exports'
+import { INERT } from './inert'
 import { failedImport, LoadError, missing, notFound, withCode } from './load-error'
 import {
   bodyOf,
@@ -215,7 +216,11 @@ export class Loader {
     const resolved = this.resolve(module, specifier)
     return resolved.kind === 'native'
       ? this.parts.native.require(resolved.specifier, module.file)
-      : this.parts.virtual
+      : this.virtual(resolved)
+  }
+
+  private virtual(resolved: Resolved): Record<string, unknown> {
+    return 'isInert' in resolved ? INERT : this.parts.virtual
   }
 
   /** A module that failed is read anew when it is asked for again. */
@@ -229,7 +234,7 @@ export class Loader {
     const resolved = this.resolve(module, specifier)
     switch (resolved.kind) {
       case 'virtual':
-        return this.parts.virtual
+        return this.virtual(resolved)
       case 'native':
         return this.parts.native.require(resolved.specifier, module.file)
       case 'missing':
@@ -252,7 +257,7 @@ export class Loader {
     const resolved = this.resolve(module, specifier)
     switch (resolved.kind) {
       case 'virtual':
-        return this.parts.virtual
+        return this.virtual(resolved)
       case 'missing':
         throw notFound(specifier, module.file)
       case 'native':

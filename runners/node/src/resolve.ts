@@ -3,6 +3,7 @@ import { readFileSync, statSync } from 'node:fs'
 import { createRequire, isBuiltin } from 'node:module'
 import { dirname, isAbsolute, join, resolve } from 'node:path'
 import { fileURLToPath } from 'node:url'
+import { isDispensable } from './inert'
 import type { TsConfig } from './tsconfig'
 import { VIRTUAL } from './virtual'
 
@@ -10,7 +11,8 @@ export type Resolved =
   | { kind: 'file'; file: string }
   /** Loaded by Node: a package, a builtin, a compiled addon. */
   | { kind: 'native'; specifier: string }
-  | { kind: 'virtual' }
+  /** Of this runner; an inert one stands in for what is not needed. */
+  | { kind: 'virtual'; isInert?: true }
   /** Nothing is there; `tried` are the files that would have answered. */
   | { kind: 'missing'; tried: string[] }
 
@@ -68,7 +70,9 @@ export class Resolver {
       const file = findFile(candidate, order, tried)
       if (file !== undefined) return this.asFile(file)
     }
-    return this.native(specifier, importer, tried)
+    const resolved = this.native(specifier, importer, tried)
+    const isGone = resolved.kind === 'missing' && isDispensable(specifier, importer)
+    return isGone ? { kind: 'virtual', isInert: true } : resolved
   }
 
   /** A workspace package is a link to sources of ours; what lies in node_modules is Node's. */
