@@ -170,7 +170,7 @@ declare module '@motia/core' {
     name: string
     description?: string
     flows?: string[]
-    schema: Exclude<Schema, null>
+    schema?: Schema
     baseConfig?: { storageType: 'default' } | { storageType: 'custom'; factory: () => unknown }
     /** Whether a client may follow. Without it everybody may. */
     canAccess?(subscription: StreamSubscription, authContext: any): boolean | Promise<boolean>

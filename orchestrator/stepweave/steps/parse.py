@@ -173,7 +173,13 @@ class _Parser:
         config = self.config
         schema = schemas.one(config, "schema", required=True)
         if not config.has("schema"):
-            config.missing("schema", "say what an item is, such as {text: 'string'}")
+            config.note(
+                "warning",
+                "missing_key",
+                "schema is missing from the config, so items may be anything",
+                "schema",
+                "say what an item is, such as {text: 'string'}",
+            )
         base = config.section("baseConfig")
         if base is not None and base.text("storageType") not in (None, "default"):
             config.note(

@@ -28,6 +28,11 @@ FIELDS = ("second", "minute", "hour", "day", "month", "weekday")
 WORDS = frozenset(
     "JAN FEB MAR APR MAY JUN JUL AUG SEP OCT NOV DEC SUN MON TUE WED THU FRI SAT L W LW".split()
 )
+LONG_NAMES = (
+    "January February March April June July August September October November December "
+    "Sunday Monday Tuesday Wednesday Thursday Friday Saturday"
+).split()
+LONG_NAME = re.compile(rf"\b(?:{'|'.join(LONG_NAMES)})\b", re.IGNORECASE)
 FORM = (
     "write five fields (minute hour day month weekday), six with seconds first, "
     "or a name such as @daily"
@@ -208,7 +213,7 @@ def _fields(expression: str) -> list[str]:
             message = f"{wording.quote(text)} is not a schedule"
             raise ScheduleError(message, f"names are {wording.listing(MACROS, 'and')}")
         return macro.split()
-    return text.split()
+    return LONG_NAME.sub(lambda name: name[0][:3], text).split()
 
 
 def _check(expression: str, fields: list[str]) -> None:

@@ -214,7 +214,7 @@ def test_every_file_is_listed_broken_ones_too() -> None:
             Entry(broken, None, (problem,)),
             entry("steps/s.stream.ts", stream("chat")),
             entry("steps/t.step.ts", stream("todo") | {"type": "stream"}),
-            entry("steps/bad_stream.py", {"name": "bad"}),
+            entry("steps/bad_stream.py", {"schema": {"text": "string"}}),
         ],
         [Problem("warning", "file_name", "the name does not make it a step", "steps/b-step.ts")],
     )

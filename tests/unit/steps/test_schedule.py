@@ -47,6 +47,16 @@ def test_an_expression_is_due(expression: str, first: str) -> None:
     assert due(expression, "2026-01-01T00:00:00", 1) == [f"{first}+00:00"]
 
 
+def test_names_may_be_written_out() -> None:
+    short, long = (
+        due(expression, "2026-01-01T00:00:00", 5, "UTC")
+        for expression in ("0 9 * JAN,MAY MON-FRI/2", "0 9 * January,may Monday-FRIDAY/2")
+    )
+    assert short == long
+    with pytest.raises(ScheduleError, match="is no weekday"):
+        Schedule("* * * * Mondays", "UTC")
+
+
 @pytest.mark.parametrize("name", MACROS)
 def test_every_name_is_an_expression(name: str) -> None:
     assert due(name, "2026-01-01T00:00:00", 3) == due(MACROS[name], "2026-01-01T00:00:00", 3)
