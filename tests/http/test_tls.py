@@ -130,7 +130,8 @@ async def seen(running: Running) -> str:
     with patch.context() as patched:
         patched.setattr(app.__class__, "__call__", noting)
         head = (("x-forwarded-for", "203.0.113.7, 10.0.0.1"), ("x-forwarded-proto", "https"))
-        assert (await ask(running, "GET", "/who", *head)).status == 200
+        # What no step answers always comes this way.
+        assert (await ask(running, "GET", "/nobody", *head)).status == 404
     (scope,) = scopes
     return f"{scope['scheme']} {scope['client'][0]}"  # type: ignore[index]
 

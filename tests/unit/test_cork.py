@@ -51,6 +51,20 @@ async def test_what_is_written_in_one_turn_leaves_together() -> None:
     assert wire.writes == [b"headbody", b"next"]
 
 
+async def test_what_is_all_of_it_leaves_at_once_and_in_its_turn() -> None:
+    wire = Wire()
+    corked = Corked(wire, asyncio.get_running_loop())
+    corked.write_now(b"whole")
+    corked.write(b"first")
+    corked.write_now(b"second")
+    assert wire.writes == [b"whole", b"firstsecond"]
+
+    await turn()
+    wire.closed = True
+    corked.write_now(b"late")
+    assert wire.writes == [b"whole", b"firstsecond"]
+
+
 async def test_a_close_sends_what_was_gathered_first() -> None:
     wire = Wire()
     corked = Corked(wire, asyncio.get_running_loop())

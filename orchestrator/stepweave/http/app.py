@@ -9,6 +9,7 @@ from starlette.types import ASGIApp
 
 from stepweave.http.api_steps import ApiSteps
 from stepweave.http.cors import Cors
+from stepweave.http.exchange import Exchange
 from stepweave.http.identity import identity
 from stepweave.http.request import Receive
 from stepweave.http.response import Reply, Send, error_reply, send_reply
@@ -41,6 +42,20 @@ class App:
         self._cors = cors
         self._events = events
         self._static = static
+
+    def direct(self, exchange: Exchange) -> bool:
+        """Take a request of a step's route whose answer needs no task; False leaves it to ASGI."""
+        scope = exchange.scope
+        path: str = scope["raw_path"].decode("latin-1")
+        if path.startswith(_INTERNAL):
+            return False
+        method: str = scope["method"]
+        match = self.routes.match(method, path)
+        if not isinstance(match, Match):
+            return False
+        if self._cors is not None and method != "OPTIONS":
+            exchange.lines = self._cors.lines(scope["headers"])
+        return self._api.direct(match.step, match.params, exchange)
 
     async def __call__(self, scope: Mapping[str, Any], receive: Receive, send: Send) -> None:
         path: str = scope["raw_path"].decode("latin-1")

@@ -9,6 +9,7 @@ import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from stepweave.http.exchange import adding
 from stepweave.http.response import Head, Reply, Send
 from stepweave.project import SettingsError
 from stepweave.project.settings import Cors as Rules
@@ -69,28 +70,19 @@ class Cors:
             head.append((b"access-control-max-age", self._max_age))
         return Reply(204, head, b"")
 
+    def lines(self, headers: Iterable[tuple[bytes, bytes]]) -> Head:
+        """What the request's origin may know, as headers of its answer."""
+        origin = next((value for name, value in headers if name == b"origin"), None)
+        allowed = self._allowed(origin) if origin is not None else None
+        if allowed is None:
+            return self._always
+        line = (b"access-control-allow-origin", allowed)
+        return [*self._always, line, *self._granted, *self._exposed]
+
     def wrap(self, scope: Mapping[str, Any], send: Send) -> Send:
         """A `send` that adds what the request's origin may know. A handler's own headers win."""
-        origin = next((value for name, value in scope["headers"] if name == b"origin"), None)
-        allowed = self._allowed(origin) if origin is not None else None
-        more = [*self._always]
-        if allowed is not None:
-            more += [
-                (b"access-control-allow-origin", allowed),
-                *self._granted,
-                *self._exposed,
-            ]
-        if not more:
-            return send
-
-        async def sending(message: dict[str, Any]) -> None:
-            if message["type"] == "http.response.start":
-                head = message["headers"]
-                if not any(name == b"access-control-allow-origin" for name, _ in head):
-                    message["headers"] = [*head, *more]
-            await send(message)
-
-        return sending
+        lines = self.lines(scope["headers"])
+        return adding(lines, send) if lines else send
 
     def _allowed(self, origin: bytes) -> bytes | None:
         """What Access-Control-Allow-Origin says to this origin."""

@@ -52,15 +52,28 @@ class Finish:
         self._etag = etag
         self._pack_from = pack_from
 
-    async def finish(self, reply: Reply, method: str, asked: Mapping[str, Any]) -> Reply:
-        """The answer to send in place of this one, often itself; `asked` are request headers."""
+    def now(self, reply: Reply, method: str, asked: Mapping[str, Any]) -> Reply | None:
+        """The answer to send in place of this one, often itself; `asked` are request headers.
+
+        None when it takes a thread to make it (`finish`).
+        """
         if self._etag and reply.status == 200 and method in ("GET", "HEAD") and reply.body:
             unchanged = self._conditional(reply, asked.get("if-none-match"))
             if unchanged is not None:
                 return unchanged
-        if self._pack_from is not None and len(reply.body) >= self._pack_from:
-            return await self._packed(reply, asked.get("accept-encoding"))
-        return reply
+        if self._pack_from is None or len(reply.body) < self._pack_from or not _packable(reply):
+            return reply
+        packs = _takes_gzip(asked.get("accept-encoding"))
+        if packs and len(reply.body) >= _OWN_THREAD:
+            return None
+        return _packed(reply, packs=packs)
+
+    async def finish(self, reply: Reply, method: str, asked: Mapping[str, Any]) -> Reply:
+        """The same, whatever it takes."""
+        finished = self.now(reply, method, asked)
+        if finished is None:
+            return await asyncio.to_thread(_packed, reply, packs=True)
+        return finished
 
     def packs(self, size: int) -> bool:
         """Whether a body of this size may be packed."""
@@ -82,26 +95,23 @@ class Finish:
             return None
         return Reply(304, [line for line in reply.head if line[0] in _KEPT], b"")
 
-    async def _packed(self, reply: Reply, accepted: Any) -> Reply:
-        if not _packable(reply):
-            return reply
-        head: Head = [*reply.head, (b"vary", b"accept-encoding")]
-        if not _takes_gzip(accepted):
-            return Reply(reply.status, head, reply.body)
-        if len(reply.body) < _OWN_THREAD:
-            body = _gzip(reply.body)
-        else:
-            body = await asyncio.to_thread(_gzip, reply.body)
-        changed: Head = []
-        for name, value in head:
-            if name == b"content-length":
-                value = b"%d" % len(body)
-            elif name == b"etag" and not value.startswith(b"W/"):
-                # A strong tag promises the same bytes, and these are others.
-                value = b"W/" + value
-            changed.append((name, value))
-        changed.append((b"content-encoding", b"gzip"))
-        return Reply(reply.status, changed, body)
+
+def _packed(reply: Reply, *, packs: bool) -> Reply:
+    """An answer that may be packed, and is where its client takes that."""
+    head: Head = [*reply.head, (b"vary", b"accept-encoding")]
+    if not packs:
+        return Reply(reply.status, head, reply.body)
+    body = _gzip(reply.body)
+    changed: Head = []
+    for name, value in head:
+        if name == b"content-length":
+            value = b"%d" % len(body)
+        elif name == b"etag" and not value.startswith(b"W/"):
+            # A strong tag promises the same bytes, and these are others.
+            value = b"W/" + value
+        changed.append((name, value))
+    changed.append((b"content-encoding", b"gzip"))
+    return Reply(reply.status, changed, body)
 
 
 def _packable(reply: Reply) -> bool:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeGuard
 
 from stepweave.errors import InvalidInput, StepweaveError, TooLarge, Unsupported
 from stepweave.http import multipart, request
@@ -42,22 +42,34 @@ class Intake:
 
         Raises TooLarge, InvalidInput or Unsupported for what is refused, and ClientGone.
         """
-        content_type = head.get("content-type")
-        if not isinstance(content_type, str):
-            if content_type is not None:
-                raise InvalidInput("there are several content types; a body has one")
-        elif content_type[:19].lower() == _MULTIPART:
+        content_type = _content_type(head)
+        if _is_form(content_type):
             return await self._form(receive, head, content_type)
         body = await request.read_body(receive, head, self._max_body)
+        return self._taken(body, head, content_type)
+
+    def whole(self, body: bytes, head: Mapping[str, Any]) -> Taken | None:
+        """Take a body that is there; None for a form with files, which is for `take`.
+
+        Raises as `take` does.
+        """
+        content_type = _content_type(head)
+        if _is_form(content_type):
+            return None
+        if len(body) > self._max_body:
+            raise TooLarge(f"the body has {len(body)} bytes, the limit is {self._max_body}")
+        return self._taken(body, head, content_type)
+
+    def release(self, files: list[Upload]) -> None:
+        """The call has ended: its files are not needed any more."""
+        self._uploads.remove(files)
+
+    def _taken(self, body: bytes, head: Mapping[str, Any], content_type: str | None) -> Taken:
         if not body:
             return _NOTHING
         if "content-encoding" in head:
             body = self._unpacked(body, head)
         return Taken(*request.body_payload(body, content_type, self._max_fields))
-
-    def release(self, files: list[Upload]) -> None:
-        """The call has ended: its files are not needed any more."""
-        self._uploads.remove(files)
 
     async def _form(
         self, receive: request.Receive, head: Mapping[str, Any], content_type: str
@@ -81,6 +93,17 @@ class Intake:
         if not isinstance(encoding, str):
             encoding = ", ".join(encoding)
         return unpacked(body, encoding, self._max_body)
+
+
+def _content_type(head: Mapping[str, Any]) -> str | None:
+    content_type = head.get("content-type")
+    if content_type is not None and not isinstance(content_type, str):
+        raise InvalidInput("there are several content types; a body has one")
+    return content_type
+
+
+def _is_form(content_type: str | None) -> TypeGuard[str]:
+    return content_type is not None and content_type[:19].lower() == _MULTIPART
 
 
 def refusal(error: StepweaveError) -> Reply:

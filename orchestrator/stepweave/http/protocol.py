@@ -6,6 +6,7 @@ A request that comes in one piece meets none of the timers here.
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, cast
 
@@ -20,6 +21,7 @@ from uvicorn.server import ServerState
 
 from stepweave.http import upgrades
 from stepweave.http.cork import Corked
+from stepweave.http.exchange import Application, Exchange
 from stepweave.http.response import error_reply
 from stepweave.trace import new_trace_id
 
@@ -84,6 +86,10 @@ class Protocol(HttpToolsProtocol):
         self._unfinished = -1
         self._received = 0
         self._again = b""
+        self._reading = False
+        self._unstarted: RequestResponseCycle | None = None
+        """The request whose turn it is, while the rest of what came is read."""
+        self._direct: Callable[[Exchange], bool] | None = getattr(self.app, "direct", None)
         self._running: RequestResponseCycle | None = None
         """The request that is being answered; `cycle` is the newest one."""
 
@@ -144,9 +150,11 @@ class Protocol(HttpToolsProtocol):
     def data_received(self, data: bytes) -> None:
         """Read what came; several requests may begin and end in it."""
         self._unset_keepalive_if_required()
+        self._reading = True
         try:
             self.parser.feed_data(data)
         except httptools.HttpParserUpgrade as upgrade:
+            self._start()
             if self._should_upgrade():
                 if self.cycle is None or self.cycle.response_complete:
                     self.handle_websocket_upgrade(data[upgrade.args[0] :])
@@ -157,6 +165,7 @@ class Protocol(HttpToolsProtocol):
             self.data_received(again + data[upgrade.args[0] :])
             return
         except httptools.HttpParserError as error:
+            self._start()
             cause = error.__context__
             if isinstance(cause, _Refused):
                 self._refuse(cause.status, str(cause))
@@ -174,6 +183,7 @@ class Protocol(HttpToolsProtocol):
                 self._wait(self._limits.header_timeout_s)
         elif self._timer is None:
             self._wait(self._limits.body_timeout_s)
+        self._start()
 
     def on_message_begin(self) -> None:
         """The first byte of a request."""
@@ -256,6 +266,35 @@ class Protocol(HttpToolsProtocol):
         if following is not None:
             self._running = following
 
+    # --- answering
+
+    def start_task(self, cycle: RequestResponseCycle, app: Application) -> None:
+        """Let an application answer a request whose turn it is."""
+        super()._start_asgi_task(cycle, cast(Any, app))
+
+    def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
+        if self._reading:
+            self._unstarted = cycle
+        else:
+            super()._start_asgi_task(cycle, app)
+
+    def _start(self) -> None:
+        """What came is read: begin to answer."""
+        self._reading = False
+        cycle, self._unstarted = self._unstarted, None
+        if cycle is None:
+            return
+        if self._direct is None or cycle.more_body or cycle.waiting_for_100_continue:
+            self.start_task(cycle, self.app)
+            return
+        exchange = Exchange(self, cycle)
+        try:
+            if not self._direct(exchange):
+                exchange.give_back()
+                self.start_task(cycle, self.app)
+        except Exception as error:
+            self.start_task(cycle, _failing(error))
+
     def _too_long(self) -> str:
         return f"the headers are over the limit of {self._limits.max_header} bytes"
 
@@ -334,3 +373,12 @@ class Protocol(HttpToolsProtocol):
             self.transport.write(STATUS_LINE[status] + lines + close + reply.body)
         self._stop_waiting()
         self.transport.close()
+
+
+def _failing(error: Exception) -> Application:
+    """An application that ends as uvicorn knows best: with the error in the log and a 500."""
+
+    async def fail(_scope: Any, _receive: Any, _send: Any) -> None:
+        raise error
+
+    return fail
