@@ -141,9 +141,16 @@ class TraceState:
 
 
 class StateValue(dict[str, Any]):
-    """A map from the state. Steps written for Motia read it as `value["data"]`, which works too."""
+    """A map from the state.
+
+    Steps written for Motia read it as `value["data"]` or `value.get("data")`, which works too.
+    """
 
     __slots__ = ()
+
+    def get(self, key: str, default: Any = None, /) -> Any:
+        """As of any dict; a map without a key `data` is its own."""
+        return self if key == "data" and "data" not in self else super().get(key, default)
 
     def __missing__(self, key: str) -> Any:
         if key == "data":

@@ -136,12 +136,15 @@ def test_a_map_from_the_state_reads_as_in_motia_too(run: Run) -> None:
         peer.results["state.get"] = payload({"n": 1})
         result = await context.state.get("g", "k")
         assert result["data"] == {"n": 1} and result == {"n": 1} and "data" not in result
+        assert result.get("data") == {"n": 1} and result.get("n") == 1
+        assert result.get("x") is None and result.get("x", 5) == 5
         with pytest.raises(KeyError):
             result["other"]
         await context.state.set("g", "k", result)
         assert peer.asked[-1][1]["value"] == ["json", b'{"n":1}']
         peer.results["state.get"] = payload({"data": 2})
-        assert (await context.state.get("g", "k"))["data"] == 2
+        inner = await context.state.get("g", "k")
+        assert inner["data"] == 2 and inner.get("data") == 2
 
     run(test)
 
