@@ -276,6 +276,12 @@ test('streams answer items with their marker, and take them back without', async
   ])
 })
 
+test('a marker has the names under which clients find an item', async () => {
+  const item = await run(`return streams.board.set(5, 7, { text: 'x' })`)
+  const marker = { type: 'state-stream', streamName: 'board', groupId: '5', id: '7' }
+  assert.deepEqual(item, { text: 'x', __motia: marker })
+})
+
 test('the logger has every level and takes errors, bytes and odd messages', async () => {
   await run(`
     logger.debug('d', { n: 1 }); logger.info('i'); logger.warn('w', { raw: Buffer.from([0, 255]) })

@@ -78,7 +78,12 @@ export class Stream {
   #item(payload: unknown, groupId: string, id: string): unknown {
     const item = decode(payload) ?? null
     if (typeof item !== 'object' || item === null || Array.isArray(item)) return item
-    const marker: Marker = { type: 'state-stream', streamName: this.#name, groupId, id }
+    const marker: Marker = {
+      type: 'state-stream',
+      streamName: this.#name,
+      groupId: text(groupId, 'group'),
+      id: text(id, 'id'),
+    }
     return { ...item, __motia: marker }
   }
 }

@@ -58,10 +58,12 @@ class StreamsTest < Minitest::Test
     @board.send({groupId: "g"}, {type: "typing", data: {who: "ann"}})
     @board.send({"group_id" => "g", "id" => "a"}, type: "typing")
     @board.send("g", {type: "typing"})
+    @board.send("g", {type: "typing", data: nil})
     assert_equal [
       {"group" => "g", "event" => {"type" => "typing", "data" => json({who: "ann"})}, "stream" => "board"},
       {"group" => "g", "event" => {"type" => "typing", "data" => nil}, "id" => "a", "stream" => "board"},
-      {"group" => "g", "event" => {"type" => "typing", "data" => nil}, "stream" => "board"}
+      {"group" => "g", "event" => {"type" => "typing", "data" => nil}, "stream" => "board"},
+      {"group" => "g", "event" => {"type" => "typing", "data" => json(nil)}, "stream" => "board"}
     ], @scope.calls.map(&:last)
     assert_raises(TypeError) { @board.send("g", {data: 1}) }
   end

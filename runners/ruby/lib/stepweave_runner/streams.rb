@@ -65,7 +65,7 @@ module StepweaveRunner
       raise TypeError, "send needs an event {type:, data:}, but got #{event}" if event["type"].nil?
 
       group = channel["groupId"] || channel["group_id"] || channel["group"]
-      data = Values.encode(event["data"]) unless event["data"].nil?
+      data = Values.encode(event["data"]) if event.key?("data")
       params = {"group" => Text.name(group, "group"), "event" => {"type" => event["type"].to_s, "data" => data}}
       params["id"] = Text.name(channel["id"], "id") unless channel["id"].nil?
       request("send", params)
