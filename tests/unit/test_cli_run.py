@@ -280,6 +280,7 @@ def test_steps_that_cannot_run_are_refused_with_the_reason(
         "zzzzzz": "there are: Count, Door, Greet",
         "Door": "is a noop step: it has no handler to run",
         "bad": "steps/bad.step.py cannot run\n✖ steps/bad.step.py:1",
+        "NamedInBad": "not counting what cannot run:\n✖ steps/bad.step.py:1",
     }.items():
         assert cli.main(["run", name, "--dir", str(project)]) == 2
         assert said in capsys.readouterr().err

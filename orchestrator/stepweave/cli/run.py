@@ -126,7 +126,13 @@ def _step(orchestrator: Orchestrator, text: str) -> Step:
     close = registry.closest(text)
     known = ", ".join(sorted(registry.steps)) or "none"
     hint = f'did you mean "{close}"?' if close else f"there are: {known}"
-    raise UsageError(f'there is no step "{text}"; {hint}')
+    # Nobody knows the name of a step whose file does not load.
+    broken = [entry for entry in registry.entries if entry.item is None]
+    reasons = "".join(
+        f"\n{problems.render(each.problems, Paint(False)).strip()}" for each in broken
+    )
+    files = f"\nnot counting what cannot run:{reasons}" if broken else ""
+    raise UsageError(f'there is no step "{text}"; {hint}{files}')
 
 
 def _pair(text: str) -> tuple[str, str]:
