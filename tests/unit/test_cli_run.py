@@ -205,6 +205,13 @@ def test_the_story_of_a_failure_shows_the_authors_frames() -> None:
     assert report.result(found) == "" and not found.ok
 
 
+def test_the_events_of_an_atomic_step_that_failed_never_were() -> None:
+    for status, emitted in (("ok", 1), ("error", 0)):
+        found = run_of(Outcome(status))
+        atomic = found._replace(step=step(Kind.EVENT, atomic=True))
+        assert (len(found.emitted), len(atomic.emitted)) == (1, emitted)
+
+
 def test_what_followed_is_told_as_a_tree() -> None:
     spans = [
         {"name": "It", "depth": 0, "status": "ok", "attempt": 1, "duration_ms": 1.0},

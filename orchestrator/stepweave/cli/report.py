@@ -56,7 +56,9 @@ class Run(NamedTuple):
 
     @property
     def emitted(self) -> list[dict[str, Any]]:
-        """The events that the step itself emitted, in order."""
+        """The events that the step itself emitted, in order; none of an atomic one that failed."""
+        if self.step.atomic and self.outcome.status != "ok":
+            return []
         return [
             {"topic": detail[0], "event": detail[1], "size": detail[2]}
             for _, type, detail in self.span.events
