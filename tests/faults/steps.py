@@ -13,17 +13,20 @@ NAMES = list(LANGUAGES)
 # An append is one write to a file opened for that, so no two lines mix and none is lost.
 _NOTE = {
     "typescript": """
-  const { appendFileSync } = require('node:fs')
+  const { appendFileSync, existsSync } = require('node:fs')
   await new Promise((r) => setTimeout(r, data.pause ?? 0))
+  while (data.held && existsSync('hold')) await new Promise((r) => setTimeout(r, 10))
   appendFileSync('ledger', data.id + '\\n')""",
     "python": """
     import asyncio, os
     await asyncio.sleep(data.get('pause', 0) / 1000)
+    while data.get('held') and os.path.exists('hold'): await asyncio.sleep(0.01)
     file = os.open('ledger', os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o644)
     os.write(file, f"{data['id']}\\n".encode())
     os.close(file)""",
     "ruby": """
   sleep((data[:pause] || 0) / 1000.0)
+  sleep 0.01 while data[:held] && File.exist?('hold')
   File.open('ledger', 'a') { |file| file.syswrite("#{data[:id]}\\n") }""",
 }
 _NOTE["javascript"] = _NOTE["typescript"]
@@ -60,7 +63,8 @@ def project() -> dict[str, str]:
 
 
 def events(count: int, *, prefix: str = "e", **more: Any) -> list[dict[str, Any]]:
-    """Events that go to the four languages in turn; `pause` is how long each takes in ms."""
+    """Events that go to the four languages in turn; `pause` is how long each takes in ms, and a
+    `held` one does not end while there is a file called hold."""
     return [{"id": f"{prefix}{n}", "to": NAMES[n % len(NAMES)], **more} for n in range(count)]
 
 
