@@ -100,7 +100,8 @@ def _rewritten(schema: Any, places: Mapping[str, str], home: str | None) -> Any:
         return [_rewritten(inner, places, home) for inner in schema]
     if not isinstance(schema, Mapping):
         return schema
-    result = {key: _rewritten(inner, places, home) for key, inner in schema.items()}
+    renewed = _renewed(schema)
+    result = {key: _rewritten(inner, places, home) for key, inner in renewed.items()}
     place = schema.get("$ref")
     if isinstance(place, str):
         found = _DEFS.match(place)
@@ -110,6 +111,15 @@ def _rewritten(schema: Any, places: Mapping[str, str], home: str | None) -> Any:
         elif home is not None and place.startswith("#"):
             result["$ref"] = home + place[1:]
     return result
+
+
+def _renewed(schema: Mapping[str, Any]) -> Mapping[str, Any]:
+    """A list of fixed items as OpenAPI's dialect says it; up to draft 2019-09 they were `items`."""
+    items = schema.get("items")
+    if not isinstance(items, list) or not all(isinstance(each, Mapping | bool) for each in items):
+        return schema
+    old = {"items": "prefixItems", "additionalItems": "items"}
+    return {old.get(key, key): inner for key, inner in schema.items()}
 
 
 def _unescaped(part: str) -> str:

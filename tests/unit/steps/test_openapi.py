@@ -133,6 +133,21 @@ def test_references_lead_to_their_place_in_the_document() -> None:
     assert "$defs" not in schemas["TreeBody"]
 
 
+def test_a_list_of_fixed_items_in_an_older_draft_is_told_in_openapis() -> None:
+    pair = {"type": "array", "items": [{"type": "string"}, True], "additionalItems": False}
+    body = {
+        "$schema": "http://json-schema.org/draft-07/schema#",
+        "type": "object",
+        "properties": {"pair": pair, "items": {"type": "array"}},
+    }
+    it = operation(step("A", "POST", "/a", bodySchema=body), path="/a", method="post")
+    fields = it["requestBody"]["content"]["application/json"]["schema"]["properties"]
+    assert fields == {
+        "pair": {"type": "array", "prefixItems": [{"type": "string"}, True], "items": False},
+        "items": {"type": "array"},
+    }
+
+
 def test_definitions_of_the_same_name_are_kept_apart() -> None:
     def body(type: str) -> dict[str, Any]:
         return {
