@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.flows.harness import Running, start
+from stepweave.runners import child
+from tests.flows.harness import LIMIT_S, Running, start
 
 pytestmark = pytest.mark.anyio
 
@@ -112,7 +113,10 @@ async def test_a_handler_sees_its_deadline_and_is_told_when_it_has_passed(
     assert f"{name} began: true" in running.messages
 
 
-async def test_handlers_that_outlive_a_shutdown_are_told_of_it(tmp_path: Path) -> None:
+async def test_handlers_that_outlive_a_shutdown_are_told_of_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(child, "_ANSWER_S", LIMIT_S)
     files = {path: as_event(text) for path, text in waiting().items()}
     async with start(tmp_path, files) as running:
         await running.emit("begin", None)

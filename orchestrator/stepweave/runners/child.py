@@ -25,6 +25,9 @@ from stepweave.runners.process import Process
 
 __all__ = ["Child"]
 
+_ANSWER_S = 0.5
+"""How long the answer to a shutdown may come after the grace: handlers are told of it only then."""
+
 
 class Child:
     """A running child. `on_slot` fires after each answered call, `on_exit` once at its end."""
@@ -170,7 +173,7 @@ class Child:
             return
         self.draining = self.stopping = True
         with contextlib.suppress(TimeoutError, StepweaveError):
-            async with asyncio.timeout(grace_s + 0.5):
+            async with asyncio.timeout(grace_s + _ANSWER_S):
                 await self.peer.call(messages.SHUTDOWN, {"grace_ms": int(grace_s * 1000)})
         self._process.close_input()
         for number in (signal.SIGTERM, signal.SIGKILL):
