@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
+import time
 from _thread import get_ident
 from collections import deque
 from collections.abc import Callable
@@ -20,6 +21,10 @@ _READ_SIZE = 1 << 18
 _PIPE_SIZE = 1 << 20
 _F_SETPIPE_SZ = 1031
 _FLUSH_AT = 256
+# Calls that threads have posted are made so many in a turn of the loop, which may have to tell the
+# very thread that posts them without end to stop.
+_POSTED_A_TURN = 256
+_MOMENT_S = 0.001
 
 
 class Connection:
@@ -88,7 +93,17 @@ class Connection:
         self._posted.append((function, args))
         if not self._woken:
             self._woken = True
-            self._loop.call_soon_threadsafe(self._drain)
+            try:
+                self._loop.call_soon_threadsafe(self._drain)
+            except BaseException:
+                # A handler that is cancelled may be interrupted in here: nobody woke the loop.
+                self._woken = False
+                raise
+
+    def hold_up(self) -> None:
+        """Keep the current thread for a moment, if it is not the loop's: it says too much."""
+        if get_ident() != self._thread:
+            time.sleep(_MOMENT_S)
 
     def flush(self) -> None:
         """Write what is queued, as far as the pipe takes it; the rest follows by itself."""
@@ -98,7 +113,7 @@ class Connection:
 
     def empty(self) -> None:
         """Write what is queued and wait until it is written: for the last words of a process."""
-        self._drain()
+        self._call_posted(len(self._posted))
         os.set_blocking(self._writing, True)
         rest = b"" if self._rest is None else bytes(self._rest)
         data = rest + b"".join(self._out)
@@ -165,8 +180,15 @@ class Connection:
 
     def _drain(self) -> None:
         self._woken = False
+        self._call_posted(_POSTED_A_TURN)
+        if self._posted and not self._woken:
+            self._woken = True
+            self._loop.call_soon(self._drain)
+
+    def _call_posted(self, most: int) -> None:
         posted = self._posted
-        while posted:
+        while posted and most:
+            most -= 1
             function, args = posted.popleft()
             try:
                 function(*args)

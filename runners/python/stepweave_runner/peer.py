@@ -135,11 +135,17 @@ class Peer:
         self.connection.post(function, *args)
 
     def log(self, record: dict[str, Any]) -> None:
-        """Send a log record, from any thread; `at` is filled in. Drops it when too many wait."""
+        """Send a log record, from any thread; `at` is filled in.
+
+        When too many wait it is dropped, and a thread other than the loop's held up.
+        """
         queued = self.connection.queued
-        if queued > 1_000 and queued > _DROP_FROM.get(record["level"], queued):
-            self._dropped += 1
-            return
+        if queued > 1_000:
+            # What waits is in the way of others' answers.
+            self.connection.hold_up()
+            if queued > _DROP_FROM.get(record["level"], queued):
+                self._dropped += 1
+                return
         record["at"] = time.time_ns() // 1_000_000
         if self._dropped:
             record["dropped"], self._dropped = self._dropped, 0

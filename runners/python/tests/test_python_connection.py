@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import queue
 import threading
 from collections.abc import Awaitable, Callable
 from typing import Any
@@ -13,7 +14,7 @@ import pytest
 from stepweave_runner import msgpack
 from stepweave_runner.codec import Codec
 from stepweave_runner.connection import Connection
-from stepweave_runner.errors import ProtocolError
+from stepweave_runner.errors import Cancelled, ProtocolError
 from stepweave_runner.frames import Decoder, frame
 
 CODEC = Codec("pure", msgpack.packb, msgpack.unpackb)
@@ -136,6 +137,74 @@ def test_posts_of_other_threads_keep_their_order() -> None:
             except BlockingIOError:
                 continue
         assert values == list(range(500))
+
+    run(test)
+
+
+def test_a_thread_that_posts_without_end_leaves_the_loop_its_turns() -> None:
+    async def test(ends: Ends) -> None:
+        more: queue.SimpleQueue[bool] = queue.SimpleQueue()
+        posted: queue.SimpleQueue[bool] = queue.SimpleQueue()
+        calls: list[bool] = []
+
+        def work() -> None:
+            while more.get():
+                ends.connection.post(called)
+                posted.put(True)
+
+        def called() -> None:
+            calls.append(True)
+            if not ends.received and len(calls) < 10_000:
+                more.put(True)
+                posted.get()
+
+        thread = threading.Thread(target=work)
+        thread.start()
+        os.write(ends.to, framed("stop"))
+        more.put(True)
+        posted.get()
+        await until(lambda: ends.received == ["stop"])
+        assert len(calls) < 10_000
+        more.put(False)
+        thread.join()
+
+    run(test)
+
+
+def test_only_other_threads_are_held_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def test(ends: Ends) -> None:
+        slept: list[int] = []
+        monkeypatch.setattr("time.sleep", lambda _seconds: slept.append(threading.get_ident()))
+        ends.connection.hold_up()
+        thread = threading.Thread(target=ends.connection.hold_up)
+        thread.start()
+        thread.join()
+        assert slept == [thread.ident]
+
+    run(test)
+
+
+def test_a_post_that_is_interrupted_does_not_lose_those_that_follow(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async def test(ends: Ends) -> None:
+        called: list[int] = []
+
+        def interrupted(*args: Any) -> None:
+            monkeypatch.undo()
+            raise Cancelled
+
+        def work() -> None:
+            with pytest.raises(Cancelled):
+                ends.connection.post(called.append, 1)
+            ends.connection.post(called.append, 2)
+
+        loop = asyncio.get_running_loop()
+        monkeypatch.setattr(loop, "call_soon_threadsafe", interrupted)
+        thread = threading.Thread(target=work)
+        thread.start()
+        thread.join()
+        await until(lambda: called == [1, 2])
 
     run(test)
 

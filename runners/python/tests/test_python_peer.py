@@ -25,6 +25,10 @@ class Line:
     def __init__(self) -> None:
         self.sent: list[Any] = []
         self.queued = 0
+        self.held_up = 0
+
+    def hold_up(self) -> None:
+        self.held_up += 1
 
     def send(self, frame: bytes) -> None:
         self.sent.append(msgpack.unpackb(frame[4:]))
@@ -224,6 +228,7 @@ def test_with_a_long_queue_debug_records_are_dropped_first_and_counted() -> None
         "error at 30000",
     ]
     assert sum(frame[2].get("dropped", 0) for frame in line.sent) == 1 + 2 + 3
+    assert line.held_up == 3 * 4
 
 
 def test_a_record_that_is_too_long_is_cut_and_one_that_utf8_cannot_hold_escaped() -> None:
