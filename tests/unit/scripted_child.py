@@ -4,8 +4,8 @@ Run as a program: speaks protocol 1 over stdin and stdout, synchronously. A step
 behaviour: echo, die, heir (dies and leaves its pipes to a child of its own), hang (until
 cancelled), slow (until it gets SIGUSR1), stuck (for ever), garbage, wrong_shape, text, twice, loud,
 raw (writes the bytes that it is given in hexadecimal, and no answer). A step file that exists holds
-its config as JSON, and one whose name has "patient" is loaded at a SIGUSR1. With an argument it
-misbehaves at once: exit, silent, old.
+its config as JSON; one whose name has "flaky" does not load without it, one whose name has
+"patient" loads at a SIGUSR1. With an argument it misbehaves at once: exit, silent, old.
 """
 
 from __future__ import annotations
@@ -107,7 +107,10 @@ def main() -> None:
         elif method == "load" and "patient" in params["step"]:
             signal.sigwait([signal.SIGUSR1])
             send([1, request_id, None, {"config": ["json", b"{}"], "exports": ["handler"]}])
-        elif method == "load" and "broken" in params["step"]:
+        elif method == "load" and (
+            "broken" in params["step"]
+            or ("flaky" in params["step"] and not Path(params["path"]).is_file())
+        ):
             data = {"file": params["path"], "line": 3}
             send([1, request_id, {"code": "load_failed", "message": "no", "data": data}, None])
         elif method == "load":

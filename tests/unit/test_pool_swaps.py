@@ -58,6 +58,25 @@ async def test_a_new_child_that_dies_before_the_swap_leaves_the_old_ones_and_no_
     await bench.pool.stop(0.1)
 
 
+async def test_a_step_that_a_new_child_does_not_load_is_tried_again(tmp_path: Path) -> None:
+    bench = Bench(restart_base_s=0.01)
+    await bench.pool.start()
+    file = tmp_path / "echo.flaky.json"
+    file.write_text("{}")
+    await bench.pool.load("steps/echo.flaky.py", file, 1)
+    file.unlink()
+    bench.pool.children[0].kill()
+    await bench.until(lambda: any("cannot be loaded again" in said for said in bench.notices))
+    await bench.until(lambda: bench.pool.status == "ready")
+    (child,) = bench.pool.children
+    assert not child.has("steps/echo.flaky.py", 1)
+
+    file.write_text("{}")
+    await bench.until(lambda: "steps/echo.flaky.py is loaded again" in bench.notices)
+    assert child.has("steps/echo.flaky.py", 1) and bench.pool.children == [child]
+    await bench.pool.stop(0.1)
+
+
 async def _let_load(bench: Bench, child: Child) -> None:
     await bench.until(lambda: child.loading)
     os.kill(child.pid, signal.SIGUSR1)

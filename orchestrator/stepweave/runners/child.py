@@ -154,6 +154,10 @@ class Child:
         """Note that a revision of a step is loaded."""
         self._revisions.setdefault(handle, set()).add(revision)
 
+    def has(self, handle: str, revision: int) -> bool:
+        """Whether a revision of a step is loaded."""
+        return revision in self._revisions.get(handle, ())
+
     def forget(self, handle: str, revision: int | None) -> None:
         """Note that a revision of a step, or all of them, are to be unloaded."""
         kept = self._revisions.pop(handle, set()) - {revision}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -106,6 +106,22 @@ class Sources:
                 elif isinstance(result, BaseException):
                     raise result
         return failures
+
+    async def give_again(self, child: Child, handles: Iterable[str]) -> set[str]:
+        """Give a child the newest revisions of steps that it lacks; those that it still lacks.
+
+        Raises RunnerGone when the child has ended, or ends of it.
+        """
+        lacking = set()
+        for handle in handles:
+            sources = self._kept.get(handle)
+            if not sources or child.has(handle, sources[-1].revision):
+                continue
+            try:
+                await self.give(child, handle, sources[-1])
+            except RemoteError:
+                lacking.add(handle)
+        return lacking
 
     async def give(self, child: Child, handle: str, source: Source) -> Mapping[str, Any]:
         """Load one revision into one child, whose answer it returns.

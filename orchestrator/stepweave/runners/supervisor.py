@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Callable, Mapping
 from typing import Any, Literal
 
-from stepweave.errors import LoadFailed, RunnerUnavailable, StepweaveError
+from stepweave.errors import LoadFailed, RunnerGone, RunnerUnavailable, StepweaveError
 from stepweave.runners.child import Child
 from stepweave.runners.launch import Launch, Services
 from stepweave.runners.options import PoolOptions
@@ -18,6 +18,7 @@ __all__ = ["PoolStatus", "ReplaceFailed", "Supervisor"]
 PoolStatus = Literal["stopped", "starting", "ready", "restarting", "unavailable"]
 
 _PING_S = 1.0
+_LONGEST_PAUSE_S = 60.0
 
 
 class ReplaceFailed(StepweaveError):
@@ -57,6 +58,7 @@ class Supervisor:
         self._sources = sources
         self._processes = options.processes
         self._pauses = Restarts(options.restart_base_s, options.restart_cap_s)
+        self._complete_after_s = options.restart_base_s
         self._notice = notice
         self._on_slot = on_slot
         self._on_hopeless = on_hopeless
@@ -185,8 +187,24 @@ class Supervisor:
             self._notice("error", f"{handle}: cannot be loaded again: {error}")
         if self._full():
             child.kill()  # others came meanwhile
-        else:
-            self._adopt(child)
+            return
+        self._adopt(child)
+        if failures:
+            self.background(self._complete(child, set(failures)))
+
+    async def _complete(self, child: Child, missing: set[str]) -> None:
+        """Load again into a child what it lacks, such as a file that connects to what is away."""
+        pause_s = self._complete_after_s
+        while missing and not child.draining:
+            await asyncio.sleep(pause_s)
+            pause_s = min(pause_s * 2, _LONGEST_PAUSE_S)
+            try:
+                left = await self._sources.give_again(child, missing)
+            except RunnerGone:
+                return
+            for handle in missing - left:
+                self._notice("info", f"{handle} is loaded again")
+            missing = left
 
     def _adopt(self, child: Child) -> None:
         _check(child)
