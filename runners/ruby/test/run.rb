@@ -12,6 +12,12 @@ require "rbconfig"
 SUMMARY = /^(\d+) runs, (\d+) assertions, (\d+) failures, (\d+) errors, (\d+) skips$/
 LOAD_ALL = 'Dir[File.join(ARGV.shift, "*_test.rb")].sort.each { |file| require file }'
 
+# What failed runs printed, by their names.
+FAILED = {}
+
+# How much of that is repeated at the end, in lines.
+REPEATED = 60
+
 # A gate judges a change by the same order each time.
 GATE = ENV["CI"] && !ARGV.include?("--seed") ? %w[--seed 1] : []
 
@@ -29,6 +35,7 @@ def run(name, environment)
     total = $~.captures.map(&:to_i) if SUMMARY.match(text)
     total ||= [0, 0, 0, 1, 0]
     total[3] += 1 unless process.value.success? || total[2..3].sum.positive?
+    FAILED[name] = text unless total[2..3].sum.zero?
   end
   total
 end
@@ -47,6 +54,8 @@ if gem?
 else
   puts "# not with the msgpack gem, which is not installed"
 end
+# Behind a long log its end is what people see.
+FAILED.each { |name, text| puts "# failed with #{name}:", text.lines.last(REPEATED) } if totals.size > 1
 sum = totals.transpose.map(&:sum)
 puts "ruby runner: %d runs, %d assertions, %d failures, %d errors, %d skips" % sum
 exit(sum[2..3].sum.zero?)
