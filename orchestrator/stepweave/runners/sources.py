@@ -107,12 +107,13 @@ class Sources:
                     raise result
         return failures
 
-    async def give_again(self, child: Child, handles: Iterable[str]) -> set[str]:
-        """Give a child the newest revisions of steps that it lacks; those that it still lacks.
+    async def give_again(self, child: Child, handles: Iterable[str]) -> tuple[set[str], set[str]]:
+        """Give a child the newest revisions of steps that it lacks: those that it has now, and
+        those that it still lacks.
 
         Raises RunnerGone when the child has ended, or ends of it.
         """
-        lacking = set()
+        given, lacking = set(), set()
         for handle in handles:
             sources = self._kept.get(handle)
             if not sources or child.has(handle, sources[-1].revision):
@@ -121,7 +122,9 @@ class Sources:
                 await self.give(child, handle, sources[-1])
             except RemoteError:
                 lacking.add(handle)
-        return lacking
+            else:
+                given.add(handle)
+        return given, lacking
 
     async def give(self, child: Child, handle: str, source: Source) -> Mapping[str, Any]:
         """Load one revision into one child, whose answer it returns.

@@ -199,12 +199,11 @@ class Supervisor:
             await asyncio.sleep(pause_s)
             pause_s = min(pause_s * 2, _LONGEST_PAUSE_S)
             try:
-                left = await self._sources.give_again(child, missing)
+                given, missing = await self._sources.give_again(child, missing)
             except RunnerGone:
                 return
-            for handle in missing - left:
+            for handle in sorted(given):
                 self._notice("info", f"{handle} is loaded again")
-            missing = left
 
     def _adopt(self, child: Child) -> None:
         _check(child)
