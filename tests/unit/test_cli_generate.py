@@ -228,6 +228,16 @@ def test_types_may_go_to_stdout(project: Path, capsys: pytest.CaptureFixture[str
     assert not (project / "types.d.ts").exists()
 
 
+def test_the_name_that_motia_gave_it_still_works(
+    project: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    printed = []
+    for words in (["generate", "types"], ["generate-types"]):
+        assert cli.main([*words, str(project), "--output", "-"]) == 0
+        printed.append(capsys.readouterr().out)
+    assert printed[0] == printed[1] != ""
+
+
 def test_types_have_no_format(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert cli.main(["generate", "types", str(project), "--format", "yaml"]) == 2
 

@@ -56,6 +56,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         sys.stdout = open(os.devnull, "w")
     if name == "help" and len(words) > 1:
         name, words = words[1], [words[1], "--help"]
+    if name == "generate-types":  # as Motia calls it
+        name, words = "generate", ["generate", "types", *words[1:]]
     if name in ("version", "-V", "--version"):
         print(f"stepweave {__version__}")
         return OK
