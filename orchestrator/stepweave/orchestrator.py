@@ -44,7 +44,7 @@ from stepweave.live import Live
 from stepweave.loading import Loader
 from stepweave.logs import LogHub
 from stepweave.payload import Payload
-from stepweave.project import Project
+from stepweave.project import Project, SettingsError
 from stepweave.records import Records
 from stepweave.reload import Reloader
 from stepweave.runners import manifest, middleware
@@ -293,6 +293,12 @@ class Orchestrator:
             if runner.path is not None:
                 found = manifest.load(self.project.root / runner.path)
                 manifests = [each for each in manifests if each.name != name] + [found]
+            elif name not in {each.name for each in manifests}:
+                known = ", ".join(each.name for each in manifests)
+                raise SettingsError(
+                    f"[runners.{name}]: there is no such runner; there are {known} (node runs "
+                    'TypeScript and JavaScript). One of your own needs path = "its folder"'
+                )
 
         self._middleware = middleware.assign(
             settings.steps.middleware, self.project.root, manifests

@@ -293,6 +293,25 @@ def test_steps_that_cannot_run_are_refused_with_the_reason(
         assert said in capsys.readouterr().err
 
 
+@pytest.mark.parametrize(
+    ("settings", "said"),
+    [
+        ("typescript]\nprocesses = 2", "[runners.typescript]: there is no such runner; there are"),
+        (
+            'python]\ninterpreter = "no/python"',
+            "no/python was not found, which [runners.python] names as its interpreter",
+        ),
+    ],
+)
+def test_settings_of_a_runner_that_is_not_there_are_told(
+    project: Path, capsys: pytest.CaptureFixture[str], settings: str, said: str
+) -> None:
+    (project / "stepweave.toml").write_text(f"[runners.{settings}\n")
+    assert cli.main(["steps", str(project)]) != 0
+    out, err = capsys.readouterr()
+    assert said in out + err
+
+
 def test_steps_are_listed_with_their_problems(
     project: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -219,6 +219,8 @@ def test_an_empty_string_stands_for_none(tmp_path: Path) -> None:
         ('[traces]\nretention_hours = "x"', "a number of at least 0.01"),
         ('[storage]\ndurability = "none"', '"edge" or "commit" or "process"'),
         ('[cron]\ntimezone = "Berlin"', "the name of a time zone, such as Europe/Berlin"),
+        ('[streams]\norigins = ["https://a.b/"]', "origins such as .*, without a path, not"),
+        ('[streams]\norigins = ["a.b"]', 'a list of origins such as "https://shop.example"'),
         ("[runners.python]\nenv = { A = [1] }", "a table of strings"),
         ("name = 3", r"stepweave\.toml: name must be"),
         ("= broken", "is not valid TOML"),

@@ -195,7 +195,7 @@ class Streams:
     """
 
     auth: str | None = _setting(None, values.optional(values.text))
-    origins: tuple[str, ...] = _setting((), values.texts)
+    origins: tuple[str, ...] = _setting((), values.origins)
     access_timeout_s: float = _setting(10.0, values.seconds(0.001))
     recheck_s: float | None = _setting(None, values.optional(values.seconds(0.01)))
     ping_s: float = _setting(20.0, values.seconds(0.01))

@@ -10,13 +10,14 @@ from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
 
 __all__ = [
-    "Reader", "choice", "flag", "folders", "from_size", "integer", "number", "optional", "seconds",
-    "size", "text", "texts", "timezone", "variables",
+    "Reader", "choice", "flag", "folders", "from_size", "integer", "number", "optional", "origins",
+    "seconds", "size", "text", "texts", "timezone", "variables",
 ]  # fmt: skip
 
 T = TypeVar("T")
 Reader = Callable[[Any], T]
 
+_ORIGIN = re.compile(r"null|[a-z][a-z0-9+.-]*://[^\s/?#@,*]+")
 _SIZE = re.compile(r"(\d+(?:\.\d+)?)\s*([kmg]i?b?|b)?", re.IGNORECASE)
 _DURATION = re.compile(r"(\d+(?:\.\d+)?)\s*(ms|s|m|h|d)?", re.IGNORECASE)
 # Powers of two, as servers have always counted a body's megabytes.
@@ -38,6 +39,17 @@ def texts(value: Any) -> tuple[str, ...]:
     if isinstance(value, list) and all(isinstance(item, str) and item for item in value):
         return tuple(value)
     raise ValueError("a list of strings")
+
+
+def origins(value: Any) -> tuple[str, ...]:
+    """A list of origins, as browsers send them: scheme, host and port alone, in lower case."""
+    try:
+        found = tuple(item.lower() for item in texts(value))
+    except ValueError:
+        found = ("",)
+    if not all(_ORIGIN.fullmatch(each) for each in found):
+        raise ValueError('a list of origins such as "https://shop.example", without a path')
+    return found
 
 
 def flag(value: Any) -> bool:

@@ -108,6 +108,11 @@ def find_interpreter(manifest: Manifest, root: Path, setting: str | None) -> tup
     if name is None:
         return manifest.argv[0], None
     found = _candidate(name, root, setting)
+    if found is None and setting:
+        raise RunnerUnavailable(
+            f"{setting} was not found, which [runners.{manifest.name}] names as its interpreter; "
+            "name one that is there, or take the setting out"
+        )
     if found is None:
         raise RunnerUnavailable(f"{name} was not found; install it: {manifest.install}")
     version = _version(found)
