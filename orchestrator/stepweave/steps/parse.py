@@ -27,6 +27,7 @@ from stepweave.steps.section import Notes, Section
 
 __all__ = ["Parsed", "parse"]
 
+OWN_PAGES = "/_stepweave"
 VALIDATE = "write 'check', or 'parse' to get what the schemas make of the input"
 STEP_KINDS = tuple(kind.value for kind in Kind)
 
@@ -239,6 +240,10 @@ class _Parser:
             patterns.compile(path)
         except patterns.PatternError as error:
             self.config.error("bad_path", f"path {error}", "path", error.hint)
+            return None
+        if path.startswith(OWN_PAGES):
+            message = f'path "{path}" can never be reached: Stepweave\'s own pages are there'
+            self.config.error("bad_path", message, "path", f"choose one outside of {OWN_PAGES}")
             return None
         return path
 
