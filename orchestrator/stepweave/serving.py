@@ -15,7 +15,8 @@ from typing import Any, cast
 import uvicorn
 
 from stepweave.errors import UsageError
-from stepweave.http.protocol import Limits, Protocol
+from stepweave.http.limits import Limits
+from stepweave.http.protocol import Protocol
 from stepweave.project import SettingsError
 from stepweave.project.settings import Server as Rules
 

@@ -13,7 +13,8 @@ from uvicorn.config import Config
 from uvicorn.server import ServerState
 
 from stepweave.http.exchange import Exchange
-from stepweave.http.protocol import Limits, Protocol
+from stepweave.http.limits import Limits
+from stepweave.http.protocol import Protocol
 from stepweave.http.response import Reply
 
 pytestmark = pytest.mark.anyio

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Mapping
 from typing import TYPE_CHECKING, Any, cast
 
-from uvicorn.protocols.http.httptools_impl import STATUS_LINE, RequestResponseCycle
+from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
 
 from stepweave.http.cork import Corked
 from stepweave.http.request import Receive
-from stepweave.http.response import Head, Reply, Send, identify, send_reply
+from stepweave.http.response import Head, Reply, Send, identify, on_the_wire, send_reply
 
 if TYPE_CHECKING:
     from stepweave.http.protocol import Protocol
@@ -53,18 +53,15 @@ class Exchange:
             return
         head = reply.head
         identify(head, trace_id, request_id)
-        parts = [STATUS_LINE[reply.status]]
-        for name, value in cycle.default_headers:
-            parts += (name, b": ", value, b"\r\n")
-        for name, value in with_lines(head, self.lines) if self.lines else head:
-            parts += (name, b": ", value, b"\r\n")
-        parts.append(b"\r\n" if cycle.keep_alive else b"connection: close\r\n\r\n")
-        if cycle.scope["method"] != "HEAD":
-            parts.append(reply.body)
+        if self.lines:
+            head = with_lines(head, self.lines)
+        body = reply.body if cycle.scope["method"] != "HEAD" else b""
+        lines = (*cycle.default_headers, *head)
+        data = on_the_wire(reply.status, lines, body, close=not cycle.keep_alive)
         cycle.response_started = cycle.response_complete = True
         cycle.message_event.set()
         transport = cast(Corked, cycle.transport)
-        transport.write_now(b"".join(parts))
+        transport.write_now(data)
         if not cycle.keep_alive:
             transport.close()
         cycle.on_response()

@@ -15,7 +15,7 @@ from websockets.protocol import State
 from websockets.server import ServerProtocol
 from websockets.typing import Subprotocol
 
-from stepweave.http.response import Reply, error_reply
+from stepweave.http.response import Reply, error_reply, on_the_wire
 from stepweave.trace import new_trace_id
 
 __all__ = ["Client", "Link", "Opening", "text_frame"]
@@ -243,14 +243,8 @@ class Link(asyncio.Protocol):
 
     def _refuse(self, reply: Reply) -> None:
         """Answer the request as any other, and hang up."""
-        phrase = http.HTTPStatus(reply.status).phrase
-        trace = (b"x-trace-id", new_trace_id().encode())
-        head = [
-            f"HTTP/1.1 {reply.status} {phrase}\r\n".encode(),
-            *(b"%b: %b\r\n" % field for field in (*reply.head, trace)),
-            b"connection: close\r\n\r\n",
-        ]
-        self._transport.write(b"".join((*head, reply.body)))
+        lines = (*reply.head, (b"x-trace-id", new_trace_id().encode()))
+        self._transport.write(on_the_wire(reply.status, lines, reply.body, close=True))
         self._end()
 
     def _end(self) -> None:

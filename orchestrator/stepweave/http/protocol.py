@@ -7,25 +7,21 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any, cast
 
 import httptools
 from uvicorn.config import Config
-from uvicorn.protocols.http.httptools_impl import (
-    STATUS_LINE,
-    HttpToolsProtocol,
-    RequestResponseCycle,
-)
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 from uvicorn.server import ServerState
 
 from stepweave.http import upgrades
 from stepweave.http.cork import Corked
 from stepweave.http.exchange import Application, Exchange
-from stepweave.http.response import error_reply
+from stepweave.http.limits import Limits, SlowReader
+from stepweave.http.response import error_reply, on_the_wire
 from stepweave.trace import new_trace_id
 
-__all__ = ["Limits", "Protocol"]
+__all__ = ["Protocol"]
 
 _IDLE, _HEAD, _BODY = range(3)
 """What comes next: a request, the rest of its head, the rest of its body."""
@@ -37,21 +33,6 @@ _MOST_WAITING = 256
 """Requests of one connection that wait for the answer before theirs; each is a kilobyte here."""
 
 _NO_HTTP = "this is no HTTP request that can be read"
-
-
-@dataclass(frozen=True, slots=True)
-class Limits:
-    """What one connection may cost, and how many there may be. Sizes are in bytes.
-
-    `body_timeout_s` grows by a second with each kilobyte that came. `send_timeout_s` is how long
-    a client may read nothing of its answer.
-    """
-
-    max_header: int = 64 << 10
-    max_connections: int = 10_000
-    header_timeout_s: float = 30.0
-    body_timeout_s: float = 60.0
-    send_timeout_s: float = 60.0
 
 
 class _Refused(Exception):
@@ -79,7 +60,7 @@ class Protocol(HttpToolsProtocol):
         self._limits = limits
         self._phase = _IDLE
         self._timer: asyncio.TimerHandle | None = None
-        self._send_timer: asyncio.TimerHandle | None = None
+        self._slow: SlowReader | None = None
         self._began_at = 0.0
         self._head_size = 0
         self._hosts = 0
@@ -118,10 +99,7 @@ class Protocol(HttpToolsProtocol):
     def pause_writing(self) -> None:
         """The client reads slower than we write."""
         super().pause_writing()
-        left = self.transport.get_write_buffer_size()
-        self._send_timer = self.loop.call_later(
-            self._limits.send_timeout_s, self._not_reading, left
-        )
+        self._slow = SlowReader(self.loop, self.transport, self._limits.send_timeout_s)
 
     def resume_writing(self) -> None:
         """The client reads again."""
@@ -332,18 +310,10 @@ class Protocol(HttpToolsProtocol):
         else:
             self.transport.close()
 
-    def _not_reading(self, left: int) -> None:
-        """The client has read nothing, or only a part, for as long as it may."""
-        now = self.transport.get_write_buffer_size()
-        if now >= left:
-            self.transport.abort()
-            return
-        self._send_timer = self.loop.call_later(self._limits.send_timeout_s, self._not_reading, now)
-
     def _reads_again(self) -> None:
-        if self._send_timer is not None:
-            self._send_timer.cancel()
-            self._send_timer = None
+        if self._slow is not None:
+            self._slow.forget()
+            self._slow = None
 
     def _hang_up(self) -> None:
         self.transport.close()
@@ -367,10 +337,8 @@ class Protocol(HttpToolsProtocol):
         if free and not self.transport.is_closing():
             reply = error_reply(status, text)
             trace = (b"x-trace-id", new_trace_id().encode())
-            head = (*self.server_state.default_headers, *reply.head, trace)
-            lines = b"".join(b"%b: %b\r\n" % line for line in head)
-            close = b"connection: close\r\n\r\n"
-            self.transport.write(STATUS_LINE[status] + lines + close + reply.body)
+            lines = (*self.server_state.default_headers, *reply.head, trace)
+            self.transport.write(on_the_wire(status, lines, reply.body, close=True))
         self._stop_waiting()
         self.transport.close()
 

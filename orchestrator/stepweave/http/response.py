@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from typing import Any
 
 import orjson
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE
 
 from stepweave import payload
 from stepweave.errors import InvalidInput
 
 __all__ = [
-    "Head", "Reply", "Send", "error_reply", "from_handler", "has_body", "identify", "send_reply",
-    "stream_head",
+    "Head", "Reply", "Send", "error_reply", "from_handler", "has_body", "identify", "on_the_wire",
+    "send_reply", "stream_head",
 ]  # fmt: skip
 
 Send = Callable[[dict[str, Any]], Awaitable[None]]
@@ -101,6 +102,18 @@ def error_reply(status: int, error: str, **more: Any) -> Reply:
     """A JSON error: {"error": text, …}."""
     data = orjson.dumps({"error": error, **more})
     return Reply(status, [_JSON_TYPE, (b"content-length", b"%d" % len(data))], data)
+
+
+def on_the_wire(
+    status: int, lines: Iterable[tuple[bytes, bytes]], body: bytes, *, close: bool
+) -> bytes:
+    """A whole answer as HTTP/1.1 writes it; `close` if it is the last one of its connection."""
+    parts = [STATUS_LINE[status]]
+    for name, value in lines:
+        parts += (name, b": ", value, b"\r\n")
+    parts.append(b"connection: close\r\n\r\n" if close else b"\r\n")
+    parts.append(body)
+    return b"".join(parts)
 
 
 async def send_reply(
