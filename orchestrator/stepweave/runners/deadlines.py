@@ -13,6 +13,8 @@ from stepweave.runners.child import Child
 __all__ = ["Deadlines"]
 
 _TICK_S = 0.1
+# A look that comes later than this says that this side was held up, such as by its disk.
+_LATE_S = 0.5
 
 
 class Deadlines:
@@ -42,10 +44,12 @@ class Deadlines:
         self._drop = drop
         self._on_stuck = on_stuck
         self._timer: asyncio.TimerHandle | None = None
+        self._due = 0.0
 
     def wake(self) -> None:
         """Look from now on."""
         self.asleep = False
+        self._due = time.monotonic() + _TICK_S
         self._timer = asyncio.get_running_loop().call_later(_TICK_S, self._tick)
 
     def stop(self) -> None:
@@ -56,6 +60,8 @@ class Deadlines:
 
     def _tick(self) -> None:
         now = time.monotonic()
+        # What the children have answered meanwhile is read before one is called stuck.
+        late = now - self._due > _LATE_S
         busy = bool(self._waiting) or self._busy()
         for child in self._children():
             busy = busy or bool(child.calls)
@@ -64,7 +70,7 @@ class Deadlines:
                 if call.cancelled_at is None:
                     if call.deadline is not None and now >= call.deadline:
                         child.cancel(call, "timeout")
-                elif now - call.cancelled_at >= self._grace_s and not call.done:
+                elif not late and now - call.cancelled_at >= self._grace_s and not call.done:
                     stuck.append(call)
             if stuck:
                 self._on_stuck(child)
