@@ -13,9 +13,9 @@ import sys
 from collections.abc import Callable, Iterator
 from typing import Any, Literal, Self
 
-from stepweave import logs, serving
+from stepweave import fitting, logs, once, serving
 from stepweave.calls import Call, Outcome
-from stepweave.engine.bus import Bus, BusOptions
+from stepweave.engine.bus import Bus
 from stepweave.engine.cron import CronService
 from stepweave.engine.desk.browser import Browser
 from stepweave.engine.desk.ledger import Ledger
@@ -27,37 +27,29 @@ from stepweave.engine.store.operations import StateClear
 from stepweave.engine.store.sqlite import SqliteStore
 from stepweave.engine.streams import Streams
 from stepweave.engine.traces import TraceStore
-from stepweave.errors import StepweaveError
 from stepweave.http import internal, manage
 from stepweave.http.access_log import AccessLog
 from stepweave.http.api_steps import ApiSteps
 from stepweave.http.app import App
 from stepweave.http.cors import Cors
-from stepweave.http.finish import Finish
-from stepweave.http.guard import Guard
-from stepweave.http.intake import Intake
 from stepweave.http.manage import cron as manage_cron
-from stepweave.http.static import Static
-from stepweave.http.uploads import Uploads
 from stepweave.insight import View
 from stepweave.live import Live
 from stepweave.loading import Loader
 from stepweave.logs import LogHub
 from stepweave.payload import Payload
-from stepweave.project import Project, SettingsError
+from stepweave.project import Project
 from stepweave.records import Records
 from stepweave.reload import Reloader
-from stepweave.runners import manifest, middleware
+from stepweave.runners import middleware
 from stepweave.runners.context import Context
 from stepweave.runners.leftovers import Leftovers
 from stepweave.runners.options import PoolOptions
 from stepweave.runners.pools import Pools
 from stepweave.steps import discovery
-from stepweave.steps.model import Backoff, Defaults, Entry, Found, Kind, QueueOptions, Step
+from stepweave.steps.model import Entry, Found, Kind, Step
 from stepweave.steps.registry import Registry
-from stepweave.streamed import Streamed
 from stepweave.subscribers import Subscribers
-from stepweave.trace import Span, format_traceparent, new_span_id, new_trace_id
 from stepweave.watching import Watch
 
 __all__ = ["Mode", "Orchestrator"]
@@ -123,14 +115,7 @@ class Orchestrator:
             self.store,
             self.invoker,
             self.records.notice,
-            BusOptions(
-                concurrency=settings.events.concurrency,
-                max_waiting=settings.events.max_waiting,
-                slow_at=settings.events.slow_at,
-                dedup_window_ms=int(settings.events.dedup_window_s * 1000),
-                strict_emits=settings.steps.emits == "strict",
-                strict_input=settings.steps.input == "strict",
-            ),
+            fitting.bus_options(settings),
         )
         self._subscribers = Subscribers(
             folder / "subscribers.json", lambda text: self.records.notice("warn", text)
@@ -142,17 +127,12 @@ class Orchestrator:
             notice=self.records.notice,
             timezone=settings.cron.timezone,
         )
-        finish = Finish(etag=settings.server.etag, pack_from=settings.server.compression)
+        finish = fitting.finish(settings)
         self.api = ApiSteps(
             self.invoker,
             self.store,
             self.records.notice,
-            intake=Intake(
-                Uploads(folder / "uploads", settings.server.upload_memory),
-                max_body=settings.server.max_body,
-                max_fields=settings.server.max_fields,
-                max_files=settings.server.max_files,
-            ),
+            intake=fitting.intake(settings, folder / "uploads"),
             development=self.mode != "start",
             finish=finish,
             stream_timeout_s=settings.server.stream_timeout_s,
@@ -164,7 +144,8 @@ class Orchestrator:
             settings.server.max_body,
         )
         desk += manage_cron.routes(self._cron_service)
-        pages = internal.make(View(self), self._guard(), desk)
+        guard = fitting.guard(settings, self.key, development=self.mode != "start")
+        pages = internal.make(View(self), guard, desk)
         self.live = Live(
             self.project,
             self.store,
@@ -179,7 +160,7 @@ class Orchestrator:
             self.registry.table,
             cors=Cors.make(settings.cors, development=self.mode != "start"),
             events=self.live.events,
-            static=self._static_files(finish),
+            static=fitting.static_files(self.project, finish),
         )
         stack.push_async_callback(self._quiet)
         if self.mode == "dev":
@@ -243,85 +224,26 @@ class Orchestrator:
 
     async def publish(self, topic: str, data: Payload | None, **more: Any) -> str:
         """Publish an event from outside any step; its id, once it survives a power cut."""
-        durable: asyncio.Future[str] = self._loop.create_future()
-
-        def done(error: StepweaveError | None, event: Any) -> None:
-            if error is not None:
-                durable.set_exception(error)
-            else:
-                durable.set_result(event)
-
-        trace = format_traceparent(new_trace_id(), new_span_id())
-        self.bus.publish(topic, data, trace=trace, source="(outside)", done=done, **more)
-        sequence = self.store.last_sequence
-        event = await durable
-        await self.store.sync(sequence)
-        return event
+        return await once.publish(self.bus, self.store, topic, data, **more)
 
     async def run_step(
         self, step: Step, kind: Literal["api", "event", "cron"], input: dict[str, Any]
     ) -> tuple[Call, Outcome]:
         """Run one step once, as a trace of its own; its emits are recorded as always."""
-        finished: asyncio.Future[tuple[Call, Outcome]] = self._loop.create_future()
-        data: Payload | None = input.get("body") if kind == "api" else input.get("data")
-        span = Span(new_trace_id(), step.name, kind, step.language, input=data)
-        gathering: list[asyncio.Task[bytes]] = []
-
-        def done(call: Call, outcome: Outcome) -> None:
-            if call.streamed is not None:
-                call.streamed.end(outcome)
-            finished.set_result((call, outcome))
-
-        def take(streamed: Streamed) -> None:
-            call.streamed = streamed
-            gathering.append(self._loop.create_task(streamed.whole()))
-
-        call = self.invoker.invoke(step, kind, input, span, done)
-        call.taker = take if kind == "api" else None
-        _, outcome = await finished
-        if gathering and outcome.status == "ok":
-            outcome = outcome._replace(result=await _joined(call, gathering[0]))
-        return call, outcome
+        return await once.run(self.invoker, step, kind, input)
 
     # --- parts
 
     def _make_pools(self) -> Pools:
         settings = self.project.settings
         self._context = Context(self.records)
-        manifests = manifest.built_in()
-        for name, runner in settings.runners.items():
-            if runner.path is not None:
-                found = manifest.load(self.project.root / runner.path)
-                manifests = [each for each in manifests if each.name != name] + [found]
-            elif name not in {each.name for each in manifests}:
-                known = ", ".join(each.name for each in manifests)
-                raise SettingsError(
-                    f"[runners.{name}]: there is no such runner; there are {known} (node runs "
-                    'TypeScript and JavaScript). One of your own needs path = "its folder"'
-                )
-
+        manifests = fitting.manifests(self.project)
         self._middleware = middleware.assign(
             settings.steps.middleware, self.project.root, manifests
         )
 
         def options(name: str) -> PoolOptions:
-            runner = settings.runner(name)
-            return PoolOptions(
-                processes=runner.processes,
-                interpreter=runner.interpreter,
-                window=runner.window,
-                start_timeout_s=runner.start_timeout_s,
-                restart_base_s=runner.restart_base_s,
-                restart_cap_s=runner.restart_cap_s,
-                cancel_grace_s=runner.cancel_grace_s,
-                lag_warning_s=runner.lag_warning_s,
-                unresponsive_s=runner.unresponsive_s,
-                recycle_calls=runner.recycle_calls,
-                recycle_mb=runner.recycle_mb,
-                parses=settings.steps.validate == "parse",
-                middleware=self._middleware.get(name, ()),
-                env=runner.env,
-            )
+            return fitting.pool_options(settings, name, self._middleware.get(name, ()))
 
         return Pools(
             manifests,
@@ -336,26 +258,11 @@ class Orchestrator:
             notice=self.records.notice,
         )
 
-    def _static_files(self, finish: Finish) -> Static | None:
-        server = self.project.settings.server
-        if not server.static:
-            return None
-        return Static(self.project.root, server.static, server.static_max_age_s, finish)
-
     async def _end_leftovers(self) -> None:
         """Nobody else may work on what will be delivered again."""
         ended = await asyncio.to_thread(self._leftovers.end)
         if ended:
             self.records.notice("warn", f"{ended} runners of the last run were there and are ended")
-
-    def _guard(self) -> Guard:
-        server = self.project.settings.server
-        return Guard(
-            hosts=(server.host, *server.hosts),
-            token=server.token,
-            open=self.mode != "start",
-            key=self.key,
-        )
 
     def _discover(self) -> discovery.Discovery:
         steps = self.project.settings.steps
@@ -365,22 +272,11 @@ class Orchestrator:
 
     async def _load(self) -> None:
         found = self._discover()
-        self._loader = Loader(self.project.root, self.pools, self._defaults())
+        defaults = fitting.defaults(self.project.settings)
+        self._loader = Loader(self.project.root, self.pools, defaults)
         self._reloader = Reloader(self.pools, self._loader, self._found, self.records.notice)
         self.entries = await self._loader.load_all(found.found)
         self._publish(found)
-
-    def _defaults(self) -> Defaults:
-        settings = self.project.settings
-        backoff = Backoff(
-            base_s=settings.events.backoff_base_s, max_s=settings.events.backoff_cap_s
-        )
-        return Defaults(
-            api_timeout_s=settings.server.request_timeout_s,
-            timeout_s=settings.events.timeout_s,
-            queue=QueueOptions(max_retries=settings.events.max_retries, backoff=backoff),
-            parses=settings.steps.validate == "parse",
-        )
 
     def _found(self) -> tuple[Found, ...]:
         return self._discover().found
@@ -457,17 +353,3 @@ class Orchestrator:
         self.bus.stop()
         self.cron.stop()
         self._reloader.close()
-
-
-async def _joined(call: Call, parts: asyncio.Task[bytes]) -> dict[str, Any]:
-    """An answer in parts as one that was given as a whole."""
-    assert call.streamed is not None
-    body = await parts
-    try:
-        body.decode()
-    except UnicodeDecodeError:
-        form = "bytes"
-    else:
-        form = "text"
-    status, headers = call.streamed.status, call.streamed.headers
-    return {"status": status, "headers": headers, "body": (form, body)}

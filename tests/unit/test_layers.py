@@ -29,8 +29,8 @@ BASE = {
     "trace",
 }
 EDGES = {"conformance", "http"}
-WIRING = {"__main__", "cli", "insight", "loading", "orchestrator", "reload", "subscribers"}
-WIRING |= {"live", "serving", "testing", "watching"}
+WIRING = {"__main__", "cli", "fitting", "insight", "live", "loading", "once", "orchestrator"}
+WIRING |= {"reload", "serving", "subscribers", "testing", "watching"}
 
 # Each module or folder of the package, with what it may import besides itself.
 MAY_IMPORT = (
