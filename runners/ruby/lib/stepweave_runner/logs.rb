@@ -5,10 +5,16 @@ require_relative "values"
 
 module StepweaveRunner
   # Log records on their way to the orchestrator: the only traffic without a bound, so it has one
-  # here. When they pile up, debug is dropped first; errors never are (SPEC 6.3).
+  # here. When they pile up, who says them is held up, and debug is dropped first; errors never are
+  # (SPEC 6.3).
   class Logs
     LIMITS = {"debug" => 1_000, "info" => 2_000, "warn" => 4_000, "error" => Float::INFINITY}.freeze
     LONGEST_MESSAGE = 64 * 1024
+
+    # From so many waiting frames on a thread is held up for each record, this long in seconds: what
+    # waits is in the way of others' answers.
+    MANY = 1_000
+    MOMENT_S = 0.001
 
     def initialize(peer)
       @peer = peer
@@ -19,7 +25,10 @@ module StepweaveRunner
     def write(scope, level, message, fields = nil, source = nil)
       return STDERR.write("#{Text.utf8(message)}\n") if @peer.connection.abandoned?
 
-      if @peer.connection.waiting > LIMITS.fetch(level)
+      waiting = @peer.connection.waiting
+      # The main thread is the one that reads.
+      sleep(MOMENT_S) if waiting > MANY && !Thread.current.equal?(Thread.main)
+      if waiting > LIMITS.fetch(level)
         @dropped += 1
         return
       end
