@@ -77,6 +77,16 @@ async def test_a_delivery_that_keeps_failing_becomes_a_dead_letter_after_its_ret
     assert any(level == "error" and "dead letter" in text for level, text in rig.notices)
 
 
+@pytest.mark.parametrize(("retries", "tries"), [(0, "once"), (1, "2 times")])
+async def test_a_dead_letter_is_told_with_its_tries(start: Start, retries: int, tries: str) -> None:
+    rig = start(step("A", max_retries=retries))
+    rig.handler("A", lambda call: failed("no money"))
+    await rig.publish()
+    await rig.settled()
+    said = f"a.b: A failed {tries} and is now a dead letter (no money)"
+    assert [text for level, text in rig.notices if level == "error"] == [said]
+
+
 async def test_a_redriven_dead_letter_starts_its_tries_anew(start: Start) -> None:
     rig = start(step("A", max_retries=0))
     rig.handler("A", attempts(failed(), OK))

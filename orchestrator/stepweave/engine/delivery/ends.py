@@ -161,9 +161,10 @@ class Ends:
 
     def _last_words(self, subscription: Subscription, delivery: Delivery, message: str) -> str:
         group = delivery.event.group
+        tries = "once" if delivery.attempt == 1 else f"{delivery.attempt} times"
         text = (
-            f"{delivery.event.topic}: {subscription.name} failed {delivery.attempt} times and is "
-            f"now a dead letter ({message})"
+            f"{delivery.event.topic}: {subscription.name} failed {tries} and is now a dead letter "
+            f"({message})"
         )
         if subscription.holds and group is not None:
             text += f"; its group {group} waits until that is retried or discarded"
