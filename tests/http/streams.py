@@ -239,6 +239,6 @@ def _step(text: str, name: str, timeout: int) -> str:
 
 FILES = {
     f"steps/{name}parts.step.{suffix}": _step(text, name, timeout)
-    for name, timeout in (("", 60), ("short", 1))
+    for name, timeout in (("", 900), ("short", 1))
     for suffix, text in (("py", _PYTHON), ("js", _JAVASCRIPT), ("rb", _RUBY))
 } | {"steps/open.step.py": _OPEN}
