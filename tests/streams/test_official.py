@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import random
+import signal
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -75,14 +77,18 @@ async def test_the_node_client_comes_back_after_a_restart(tmp_path: Path, client
             "node", *script, stdout=asyncio.subprocess.PIPE
         )
         await states(process, 1)
+        # The client ends with its first connection that is refused, so it sleeps meanwhile.
+        process.send_signal(signal.SIGSTOP)
     try:
         async with start(tmp_path, FILES, port=port) as it:
+            process.send_signal(signal.SIGCONT)
             await change(it, ["set", "board", "g", "a", {"n": 2}])
             await states(process, 2)
             await change(it, ["set", "board", "g", "a", {"n": 3}])
             await states(process, 3)
     finally:
-        process.kill()
+        with contextlib.suppress(ProcessLookupError):
+            process.kill()
         await process.wait()
 
 
