@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 import pytest
@@ -64,6 +65,17 @@ async def test_what_has_waited_for_the_batch_before_waits_no_longer(
     gate.end()
     await until(lambda: gate.open)
     assert await gate.drain(rig) == [[3]]
+
+
+@pytest.mark.parametrize("wait_s", [0.0, 3600.0])
+async def test_events_of_one_commit_share_a_batch_however_long_it_took(
+    wait_s: float, start: Start, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(gathering, "now_ms", lambda: now_ms() + 3_600_000)
+    rig = start(step("A", batch=Batch(10, wait_s=wait_s)))
+    await asyncio.gather(*(rig.publish(data=n) for n in range(5)))
+    await rig.settled()
+    assert rig.seen("A") == [[0, 1, 2, 3, 4]]
 
 
 async def test_data_of_any_kind_is_joined(start: Start) -> None:

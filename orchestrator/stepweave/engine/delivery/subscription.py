@@ -54,6 +54,7 @@ class Subscription:
         "_concurrency",
         "_gathering",
         "_groups",
+        "_in_turn",
         "_port",
         "_ready",
         "_starting",
@@ -80,6 +81,8 @@ class Subscription:
         self._starting = False
         self._unsorted = False
         self._timer: asyncio.TimerHandle | None = None
+        self._in_turn = False
+        """Whether this is a turn that batches begin in."""
         self.lanes: Lanes | None = None
         self.active: set[Delivery] = set()
         """Deliveries that were begun."""
@@ -331,7 +334,8 @@ class Subscription:
         """Begin batches that are full or whose first delivery has waited long enough."""
         while self._ready and self.running < self._concurrency and not self.paused:
             pause = self._gathering.pause_s(batch)
-            if pause:
+            if pause or not (self._in_turn or len(self._ready) >= batch.size):
+                # Without a pause, too: the rest of a commit comes in this turn of the loop.
                 self._later(pause)
                 return
             taken = self._gathering.take(batch)
@@ -348,7 +352,11 @@ class Subscription:
 
     def _due(self) -> None:
         self._timer = None
-        self.start()
+        self._in_turn = True
+        try:
+            self.start()
+        finally:
+            self._in_turn = False
 
     def _ahead(self, delivery: Delivery) -> None:
         """Queue a delivery whose lane lets it go."""
