@@ -10,6 +10,8 @@ import pytest
 from stepweave.calls import Call, Outcome, now_ms
 from stepweave.engine import ids
 from stepweave.engine.delivery import bodies, groups, ready, subscription
+from stepweave.engine.delivery.ends import Ends
+from stepweave.engine.delivery.retries import later_ms
 from stepweave.engine.desk.letters import Letters
 from stepweave.errors import StoreFailed
 from stepweave.payload import decode, encode
@@ -347,6 +349,27 @@ async def test_a_call_that_is_put_off_comes_back_though_the_clock_is_set_back(
     back = now_ms() - HOUR_MS
     monkeypatch.setattr("stepweave.engine.delivery.delays.now_ms", lambda: back)
     await rig.settled()
+
+
+async def test_a_step_that_is_not_there_is_asked_for_less_and_less_often(
+    start: Start, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rig = start(step("A"))
+    outcomes = [Outcome("error", None, {"code": "unknown_step"})] * 4 + [OK]
+    rig.handler("A", lambda call: outcomes.pop(0))
+    pauses: list[int] = []
+    again = Ends.again
+
+    def noted(ends: Ends, subscription: Any, delivery: Any, pause_ms: int) -> None:
+        pauses.append(pause_ms)
+        again(ends, subscription, delivery, 0)
+
+    monkeypatch.setattr(Ends, "again", noted)
+    await rig.publish()
+    await rig.settled()
+    assert pauses == [50, 100, 200, 400]
+    assert [later_ms(Outcome("error", None, {"code": "busy"}), n) for n in (0, 9)] == [1000, 1000]
+    assert later_ms(Outcome("error", None, {"code": "unknown_step"}), 99) == 1000
 
 
 # --- cancelled

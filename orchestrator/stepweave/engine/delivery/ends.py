@@ -76,7 +76,9 @@ class Ends:
         if next is Verdict.KEEP:
             subscription.over(delivery, keep=True)
         elif next is Verdict.AGAIN:
-            self.again(subscription, delivery, retries.later_ms(outcome))
+            pause = retries.later_ms(outcome, delivery.put_off)
+            delivery.put_off += 1
+            self.again(subscription, delivery, pause)
         elif next is Verdict.RETRY:
             self._retry(subscription, delivery, call, outcome)
         else:
@@ -146,6 +148,7 @@ class Ends:
         pause = retries.pause_ms(delivery, queue, outcome)
         error = _error_bytes(delivery, outcome)
         delivery.attempt += 1
+        delivery.put_off = 0
         delivery.due_at = now_ms() + pause
         self.retried += 1
         message = (outcome.error or {}).get("message", "")

@@ -87,12 +87,14 @@ class Event:
 class Delivery:
     """One event on its way to one step.
 
-    `deaths` counts the runners that died of running it. `rank` is its place in a FIFO group.
+    `deaths` counts the runners that died of running it, `put_off` how often it was run in vain
+    since its last try, through no fault of its own. `rank` is its place in a FIFO group.
     `due_at` is 0 when it was due at once. `lane` is the lane of a throttle that has let it go.
     """
 
     __slots__ = (
-        "attempt", "deaths", "due_at", "event", "lane", "priority", "rank", "subscription"
+        "attempt", "deaths", "due_at", "event", "lane", "priority", "put_off", "rank",
+        "subscription",
     )  # fmt: skip
 
     def __init__(
@@ -111,6 +113,7 @@ class Delivery:
         self.priority = priority
         self.rank = event.id if rank is None else rank
         self.deaths = 0
+        self.put_off = 0
         self.lane: Lane | None = None
         event.refs += 1
 

@@ -36,12 +36,15 @@ _LATER_MS = {
 }
 
 
-def later_ms(outcome: Outcome) -> int:
-    """Milliseconds until a delivery is run again through no fault of its own. Those that got in
-    each other's way come back at different times."""
+def later_ms(outcome: Outcome, before: int) -> int:
+    """Milliseconds until a delivery is run again through no fault of its own, as it was `before`
+    in vain. Those that got in each other's way come back at different times; a step that is not
+    there is waited for with pauses that grow."""
     code = (outcome.error or {}).get("code", "")
     pause = _LATER_MS[code]
-    return random.randint(1, pause) if code == CONTENDED else pause
+    if code == CONTENDED:
+        return random.randint(1, pause)
+    return max(pause, min(pause << min(before, 10), _UNAVAILABLE_MS))
 
 
 def verdict(delivery: Delivery, queue: QueueOptions, outcome: Outcome) -> Verdict:
