@@ -176,7 +176,7 @@ def run_of(outcome: Outcome, kind: Kind = Kind.EVENT, **trace: Any) -> report.Ru
     span.add("emit", "done", "e1", 2048)
     span.finish(outcome.status)
     span.ended_at = span.started_at + 12_340
-    return report.Run(step(kind), span, outcome, trace)
+    return report.Run(step(kind), span, outcome, trace, waiting=0)
 
 
 def test_the_story_tells_how_it_went_and_what_was_emitted() -> None:
@@ -228,6 +228,13 @@ def test_what_followed_is_told_as_a_tree() -> None:
     assert found.went_well and not found.ok
 
 
+def test_what_waits_after_all_that_followed_is_told() -> None:
+    found = run_of(Outcome("ok"))._replace(waiting=2)
+    line = "  2 deliveries still wait: `stepweave events list` shows which, the next start goes on"
+    assert line in report.story(found, BARE, followed=True).splitlines()
+    assert line not in report.story(found, BARE, followed=False).splitlines()
+
+
 def test_an_answer_is_its_body_and_a_server_error_a_failure() -> None:
     text = run_of(Outcome("ok", {"status": 200, "body": ("text", b"hi")}), Kind.API)
     assert report.result(text) == "hi\n" and text.ok
@@ -268,7 +275,16 @@ def test_a_failure_further_on_is_a_failure(
     words = ["run", "Greet", "--dir", str(project), "--param", "name=nobody"]
     assert cli.main(words) == 0
     assert cli.main([*words, "--follow"]) == 1
-    assert "✖ Count" in capsys.readouterr().err
+    err = capsys.readouterr().err
+    assert "✖ Count" in err and "1 delivery still waits" in err
+
+
+def test_what_waits_for_later_is_counted(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    later = GREET.replace('"data": {', '"delay": 3600, "data": {')
+    (project / "steps" / "greet.step.py").write_text(later)
+    words = ["run", "Greet", "--dir", str(project), "--param", "name=ann", "--follow", "--json"]
+    assert cli.main(words) == 0
+    assert json.loads(capsys.readouterr().out)["waiting"] == 1
 
 
 def test_state_is_the_projects_own(project: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -22,12 +22,17 @@ _PRETTY = orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE | orjson.OPT_NON_STR_K
 
 
 class Run(NamedTuple):
-    """A finished run; `trace` is what the trace store has of it, {} if nothing."""
+    """A finished run; `trace` is what the trace store has of it, {} if nothing.
+
+    `waiting` counts the project's deliveries that are left for later: delayed ones, retries, groups
+    that are held.
+    """
 
     step: Step
     span: Span
     outcome: Outcome
     trace: Mapping[str, Any]
+    waiting: int
 
     @property
     def response(self) -> Mapping[str, Any]:
@@ -81,6 +86,7 @@ def as_json(run: Run) -> str:
             "result": value if not isinstance(value, bytes) else value.hex(),
             "error": run.outcome.error,
             "emitted": run.emitted,
+            "waiting": run.waiting,
             "spans": [
                 {key: span[key] for key in ("name", "status", "depth", "attempt", "duration_ms")}
                 for span in run.trace.get("spans", ())
@@ -136,6 +142,9 @@ def _story(run: Run, paint: Paint, followed: bool) -> Iterator[str]:
         said = f"  {paint.red(plain(str(error.get('message', ''))))}" if error else ""
         took = paint.dim(f"{span['duration_ms']:g} ms")
         yield f"{'  ' * span['depth']}{sign} {span['name']}{again}  {took}{said}"
+    if followed and run.waiting:
+        count = words.plural(run.waiting, "delivery still waits", "deliveries still wait")
+        yield f"  {count}: `stepweave events list` shows which, the next start goes on"
     yield paint.dim(f"  trace {run.span.trace_id}")
 
 

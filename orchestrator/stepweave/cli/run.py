@@ -83,8 +83,9 @@ async def _run(args: argparse.Namespace, project: Project, console: Console) -> 
         call, outcome = await orchestrator.run_step(step, kind, given)
         if args.follow:
             await _settle(orchestrator)
+        waiting = orchestrator.bus.waiting
         trace: dict[str, Any] | None = await orchestrator.traces.trace(call.span.trace_id)
-    found = report.Run(step, call.span, outcome, trace or {})
+    found = report.Run(step, call.span, outcome, trace or {}, waiting)
     console.flush()
     if args.json:
         sys.stdout.write(report.as_json(found))
