@@ -179,6 +179,30 @@ FILES = {
                 "name": pet.name, "tags": pet.tags, "isDate": isinstance(pet.born, date),
             }}
         """,
+    "steps/first.step.py": """
+        from typing import Annotated
+        from pydantic import AliasChoices, BaseModel, BeforeValidator, ConfigDict, Field
+        from pydantic.alias_generators import to_camel
+
+        def split(value):
+            return value.split(",") if isinstance(value, str) else value
+
+        class Pet(BaseModel):
+            model_config = ConfigDict(
+                alias_generator=to_camel, populate_by_name=True, extra="forbid"
+            )
+            pet_name: str
+            tags: Annotated[list[str], BeforeValidator(split)] = []
+            age: int = Field(validation_alias=AliasChoices("age", "years"))
+
+        config = {
+            "type": "api", "name": "First", "method": "POST", "path": "/first",
+            "validate": "parse", "body_schema": Pet,
+        }
+
+        async def handler(req, context):
+            return {"status": 200, "body": req.body.model_dump()}
+        """,
     "steps/plain.step.py": """
         config = {
             "type": "api", "name": "Plain", "method": "POST", "path": "/plain",
@@ -357,6 +381,28 @@ async def test_a_pydantic_model_reaches_the_handler(parsing: Running) -> None:
     answer = await post(parsing, "/pydantic", {"name": " Rex", "born": "2026-01-31"})
 
     assert answer.json() == {"name": "Rex", "tags": ["none"], "isDate": True}
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {"petName": "Rex", "tags": ["a", "b"], "age": 3},
+        {"pet_name": "Rex", "tags": "a,b", "years": 3},
+    ],
+)
+async def test_what_a_model_takes_before_it_checks_is_not_refused(
+    parsing: Running, body: dict[str, Any]
+) -> None:
+    answer = await post(parsing, "/first", body)
+
+    assert answer.json() == {"pet_name": "Rex", "tags": ["a", "b"], "age": 3}
+
+
+async def test_what_a_model_refuses_all_the_same_is_a_400(parsing: Running) -> None:
+    refused = await post(parsing, "/first", {"tags": 7, "cat": 1, "age": 3})
+
+    assert refused.status == 400
+    assert {issue["path"] for issue in refused.json()["issues"]} == {"petName", "tags", "cat"}
 
 
 async def test_what_a_validator_refuses_is_a_400_and_what_it_breaks_a_500(

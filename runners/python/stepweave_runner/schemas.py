@@ -7,10 +7,10 @@ from __future__ import annotations
 
 import sys
 import typing
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
-from stepweave_runner import errors, parsing, values
+from stepweave_runner import errors, lenient, parsing, values
 
 __all__ = ["convert"]
 
@@ -32,10 +32,11 @@ def convert(config: Any, *, parsed: bool = False) -> tuple[Any, list[str]]:
 
     Functions are left out. A schema that cannot be converted is left out with a warning, so
     the step runs without that check; with none where the input is `parsed` by the schema itself.
+    What such a schema changes before it checks is not checked before.
     """
     warnings: list[str] = []
     if parsed and isinstance(config, Mapping):
-        config = {key: item for key, item in config.items() if not _only_runs(str(key), item)}
+        config = dict(_before_parsing(config))
     converted = _convert(config, [], warnings)
     return (None if converted is _LEFT_OUT else converted), warnings
 
@@ -76,15 +77,17 @@ def _convert(value: Any, path: list[str], warnings: list[str]) -> Any:
     return _convert(simpler, path, warnings) if type(simpler) is not type(value) else simpler
 
 
-def _only_runs(key: str, value: Any) -> bool:
-    """Whether a schema of the input can be run and has no JSON Schema."""
-    if key not in parsing.KEYS or not _is_schema(value):
-        return False
-    try:
-        _schema(value)
-    except Exception:
-        return parsing.parser_of(value) is not None
-    return False
+def _before_parsing(config: Mapping[Any, Any]) -> Iterator[tuple[Any, Any]]:
+    """The config's parts, without the schemas of the input that run and have no JSON Schema."""
+    for key, item in config.items():
+        value = item
+        if key in parsing.KEYS and _is_schema(item):
+            try:
+                value = _schema(item, parsed=True)
+            except Exception:
+                if parsing.parser_of(item) is not None:
+                    continue
+        yield key, value
 
 
 def _is_schema(value: Any) -> bool:
@@ -95,11 +98,11 @@ def _is_schema(value: Any) -> bool:
     )
 
 
-def _schema(value: Any) -> Any:
-    if callable(getattr(value, "model_json_schema", None)):
-        return value.model_json_schema()
-    if callable(getattr(value, "json_schema", None)):
-        return value.json_schema()
+def _schema(value: Any, parsed: bool = False) -> Any:
+    """Its JSON Schema; `parsed`: of what it takes when it runs. Raises what the library does."""
+    for name in ("model_json_schema", "json_schema"):
+        if callable(make := getattr(value, name, None)):
+            return make(**lenient.options(value)) if parsed else make()
     if hasattr(value, "__fields__") and callable(getattr(value, "schema", None)):
         return value.schema()  # pydantic 1
     if hasattr(value, "__struct_fields__"):
@@ -108,7 +111,7 @@ def _schema(value: Any) -> Any:
         from pydantic import TypeAdapter  # type: ignore[import-not-found,unused-ignore]
     except ImportError:
         return _msgspec(value)
-    return TypeAdapter(value).json_schema()
+    return _schema(TypeAdapter(value), parsed)
 
 
 def _msgspec(value: Any) -> Any:

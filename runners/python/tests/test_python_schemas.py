@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import typing
 from dataclasses import dataclass
 from typing import Any, List, Optional  # noqa: UP035
 
@@ -91,6 +92,37 @@ def test_an_object_in_a_config_is_read_as_a_value() -> None:
 
     assert converted == {"infrastructure": {"handler": {"timeout": 5}}}
     assert warnings == ["x: a Odd has no form in a config"]
+
+
+def test_a_model_that_parses_is_not_asked_for_what_it_would_take_otherwise() -> None:
+    pydantic = pytest.importorskip("pydantic")
+
+    class Inner(pydantic.BaseModel):  # type: ignore[misc,name-defined]
+        model_config = pydantic.ConfigDict(populate_by_name=True, extra="forbid")
+        first: int = pydantic.Field(alias="one")
+        second: int
+
+    class Outer(pydantic.BaseModel):  # type: ignore[misc,name-defined]
+        inner: Inner
+        free: typing.Annotated[int, pydantic.BeforeValidator(int)]
+        said: typing.Annotated[int, pydantic.BeforeValidator(len, json_schema_input_type=str)]
+        wrapped: typing.Annotated[int, pydantic.WrapValidator(lambda value, check: check(value))]
+        after: typing.Annotated[int, pydantic.AfterValidator(abs)]
+
+    config = {"type": "api", "bodySchema": Outer, "responseSchema": {200: Outer}}
+    parsed = schemas.convert(config, parsed=True)[0]
+    checked = schemas.convert(config)[0]
+
+    fields = {name: it.get("type") for name, it in parsed["bodySchema"]["properties"].items()}
+    assert fields == {
+        "inner": None, "free": None, "said": "string", "wrapped": None, "after": "integer",
+    }  # fmt: skip
+    inner = parsed["bodySchema"]["$defs"]["Inner"]
+    assert inner["required"] == ["second"] and "additionalProperties" not in inner
+    assert list(inner["properties"]) == ["one", "second"]
+    assert parsed["responseSchema"] == checked["responseSchema"]
+    whole = checked["bodySchema"]["$defs"]["Inner"]
+    assert whole["required"] == ["one", "second"] and whole["additionalProperties"] is False
 
 
 def test_pydantic_converts_models_dataclasses_and_types() -> None:
