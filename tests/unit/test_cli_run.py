@@ -230,7 +230,7 @@ def test_what_followed_is_told_as_a_tree() -> None:
 
 def test_what_waits_after_all_that_followed_is_told() -> None:
     found = run_of(Outcome("ok"))._replace(waiting=2)
-    line = "  2 deliveries still wait: `stepweave events list` shows which, the next start goes on"
+    line = "  2 deliveries still wait for later; `stepweave events list` shows which"
     assert line in report.story(found, BARE, followed=True).splitlines()
     assert line not in report.story(found, BARE, followed=False).splitlines()
 
@@ -277,6 +277,59 @@ def test_a_failure_further_on_is_a_failure(
     assert cli.main([*words, "--follow"]) == 1
     err = capsys.readouterr().err
     assert "✖ Count" in err and "1 delivery still waits" in err
+
+
+PARSED = """
+from pydantic import BaseModel, field_validator
+
+class Pet(BaseModel):
+    name: str
+
+    @field_validator("name")
+    @classmethod
+    def no_cats(cls, name):
+        if name == "cat":
+            raise ValueError("no cats")
+        return name.strip()
+
+config = {"type": "event", "name": "Parsed", "subscribes": ["pet"],
+          "validate": "parse", "input": Pet}
+
+async def handler(data, context):
+    return data.name if isinstance(data, Pet) else {"as it came": data}
+"""
+PARSED_API = (
+    PARSED.replace('"event", "name": "Parsed"', '"api", "name": "Asked", "path": "/pet"')
+    .replace('"subscribes": ["pet"]', '"method": "POST"')
+    .replace('"input"', '"bodySchema"')
+    .replace("(data, context)", "(req, context)")
+    .replace('return data.name if isinstance(data, Pet) else {"as it came": data}',
+             'return {"status": 200, "body": req.body.name}')
+)  # fmt: skip
+
+
+def test_input_is_parsed_as_it_would_be_otherwise(
+    project: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (project / "steps" / "parsed.step.py").write_text(PARSED)
+    (project / "steps" / "asked.step.py").write_text(PARSED_API)
+
+    def run(name: str, data: str) -> tuple[int, str, str]:
+        code = cli.main(["run", name, "--dir", str(project), "--data", data])
+        return (code, *capsys.readouterr())
+
+    assert run("Parsed", '{"name": " Rex "}')[:2] == (0, '"Rex"\n')
+    assert run("Asked", '{"name": " Rex "}')[:2] == (0, "Rex\n")
+
+    code, out, err = run("Parsed", '{"name": "cat"}')
+    assert (code, json.loads(out)) == (0, {"as it came": {"name": "cat"}})
+    assert "name no cats" in err
+    code, out, err = run("Parsed", '{"name": 7}')
+    assert (code, json.loads(out)) == (0, {"as it came": {"name": 7}})
+    assert "name must be a string" in err
+    code, out, err = run("Asked", '{"name": "cat"}')
+    assert (code, out) == (1, "")
+    assert "the input does not fit its schemas: name no cats" in err
 
 
 def test_what_waits_for_later_is_counted(project: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -10,6 +10,7 @@ import orjson
 from stepweave import payload
 from stepweave.calls import Outcome
 from stepweave.cli import words
+from stepweave.engine.delivery import refusals
 from stepweave.errors import InvalidInput
 from stepweave.paint import Paint, plain
 from stepweave.steps.model import Kind, Step
@@ -124,6 +125,8 @@ def _story(run: Run, paint: Paint, followed: bool) -> Iterator[str]:
         error = run.outcome.error or {}
         kind = f"{error['type']}: " if error.get("type") else ""
         said = plain(f"{kind}{error.get('message', run.outcome.status)}")
+        if refusals.is_refusal(run.outcome):
+            said += f": {plain(refusals.text(run.outcome))}"
         yield f"{paint.red('✖')} {name} {run.outcome.status}  {took}"
         yield f"  {paint.red(said)}"
         for frame in error.get("frames") or ():
@@ -144,7 +147,7 @@ def _story(run: Run, paint: Paint, followed: bool) -> Iterator[str]:
         yield f"{'  ' * span['depth']}{sign} {span['name']}{again}  {took}{said}"
     if followed and run.waiting:
         count = words.plural(run.waiting, "delivery still waits", "deliveries still wait")
-        yield f"  {count}: `stepweave events list` shows which, the next start goes on"
+        yield f"  {count} for later; `stepweave events list` shows which"
     yield paint.dim(f"  trace {run.span.trace_id}")
 
 

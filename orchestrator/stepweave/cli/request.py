@@ -18,7 +18,7 @@ from stepweave.steps.coercion import coerced
 from stepweave.steps.model import Kind, Step
 from stepweave.trace import new_span_id
 
-__all__ = ["input_of", "misfits", "read_data"]
+__all__ = ["input_of", "misfits", "parsing", "read_data"]
 
 
 def input_of(
@@ -57,6 +57,18 @@ def misfits(step: Step, given: dict[str, Any]) -> list[str]:
         if schema is not None
         for issue in schema.issues(data)
     ]
+
+
+def parsing(step: Step, given: dict[str, Any], fits: bool, strict: bool) -> bool | Literal["warn"]:
+    """How the step's own schemas run on the input, which is as if a client or an event brought it.
+
+    False if they do not; "warn" hands over what they refuse as it came.
+    """
+    if step.kind is Kind.API or not step.parses:
+        return step.parses
+    if not (fits or strict or "events" in given):
+        return False
+    return True if strict else "warn"
 
 
 def read_data(text: str | None, option: str = "--data") -> Payload | None:

@@ -69,15 +69,18 @@ def run(args: argparse.Namespace) -> int:
 
 async def _run(args: argparse.Namespace, project: Project, console: Console) -> int:
     from stepweave.cli import report
-    from stepweave.cli.request import input_of, misfits
+    from stepweave.cli.request import input_of, misfits, parsing
     from stepweave.logs import LogHub
     from stepweave.orchestrator import Orchestrator
 
     async with Orchestrator(project, "run", LogHub(console)) as orchestrator:
         step = _step(orchestrator, args.step)
         kind, given = input_of(step, args)
-        for misfit in misfits(step, given):
+        unfit = misfits(step, given)
+        for misfit in unfit:
             orchestrator.hub.log("warn", misfit, step=step.name)
+        if parse := parsing(step, given, not unfit, project.settings.steps.input == "strict"):
+            given["parse"] = parse
         if not args.follow:
             orchestrator.bus.subscribe(())  # an event without subscribers ends where it began
         call, outcome = await orchestrator.run_step(step, kind, given)

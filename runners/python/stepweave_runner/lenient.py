@@ -7,6 +7,7 @@ names. The model decides about such input; everything else is still refused befo
 from __future__ import annotations
 
 import functools
+from collections.abc import Mapping
 from typing import Any
 
 __all__ = ["options"]
@@ -34,16 +35,13 @@ def _generator() -> type[Any]:
             return self._input(schema)
 
         def model_schema(self, schema: Any) -> dict[str, Any]:
-            made: dict[str, Any] = super().model_schema(schema)
             model = schema["cls"]
-            if _has_other_names(model):
-                plain = {name for name, it in model.model_fields.items() if _is_plain(it)}
-                required = [name for name in made.pop("required", ()) if name in plain]
-                if required:
-                    made["required"] = required
-                if made.get("additionalProperties") is False:
-                    del made["additionalProperties"]
-            return made
+            return _loosened(super().model_schema(schema), model.model_config, model.model_fields)
+
+        def dataclass_schema(self, schema: Any) -> dict[str, Any]:
+            config = getattr(schema["cls"], "__pydantic_config__", {})
+            fields = getattr(schema["cls"], "__pydantic_fields__", {})
+            return _loosened(super().dataclass_schema(schema), config, fields)
 
         def _input(self, schema: Any) -> dict[str, Any]:
             said = schema.get("json_schema_input_schema")
@@ -52,14 +50,17 @@ def _generator() -> type[Any]:
     return Lenient
 
 
-def _is_plain(field: Any) -> bool:
-    """Whether it goes by its name alone."""
-    return field.validation_alias is None
-
-
-def _has_other_names(model: Any) -> bool:
-    """Whether a field may come under another name than the one that JSON Schema shows."""
-    config = model.model_config
+def _loosened(
+    made: dict[str, Any], config: Mapping[str, Any], fields: Mapping[str, Any]
+) -> dict[str, Any]:
+    """The schema, if a field may come under another name than the one shown, with room for that."""
+    plain = {name for name, field in fields.items() if field.validation_alias is None}
+    aliases = [field.validation_alias for name, field in fields.items() if name not in plain]
     by_name = config.get("populate_by_name") or config.get("validate_by_name")
-    aliases = [it.validation_alias for it in model.model_fields.values() if not _is_plain(it)]
-    return bool(aliases and by_name) or any(not isinstance(it, str) for it in aliases)
+    if aliases and (by_name or not all(isinstance(alias, str) for alias in aliases)):
+        required = [name for name in made.pop("required", ()) if name in plain]
+        if required:
+            made["required"] = required
+        if made.get("additionalProperties") is False:
+            del made["additionalProperties"]
+    return made

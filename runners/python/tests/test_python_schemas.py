@@ -102,8 +102,13 @@ def test_a_model_that_parses_is_not_asked_for_what_it_would_take_otherwise() -> 
         first: int = pydantic.Field(alias="one")
         second: int
 
+    @pydantic.dataclasses.dataclass(config=pydantic.ConfigDict(validate_by_name=True))
+    class Record:
+        first: int = pydantic.Field(alias="one")
+
     class Outer(pydantic.BaseModel):  # type: ignore[misc,name-defined]
         inner: Inner
+        record: Record
         free: typing.Annotated[int, pydantic.BeforeValidator(int)]
         said: typing.Annotated[int, pydantic.BeforeValidator(len, json_schema_input_type=str)]
         wrapped: typing.Annotated[int, pydantic.WrapValidator(lambda value, check: check(value))]
@@ -115,11 +120,13 @@ def test_a_model_that_parses_is_not_asked_for_what_it_would_take_otherwise() -> 
 
     fields = {name: it.get("type") for name, it in parsed["bodySchema"]["properties"].items()}
     assert fields == {
-        "inner": None, "free": None, "said": "string", "wrapped": None, "after": "integer",
+        "inner": None, "record": None, "free": None, "said": "string", "wrapped": None,
+        "after": "integer",
     }  # fmt: skip
     inner = parsed["bodySchema"]["$defs"]["Inner"]
     assert inner["required"] == ["second"] and "additionalProperties" not in inner
     assert list(inner["properties"]) == ["one", "second"]
+    assert "required" not in parsed["bodySchema"]["$defs"]["Record"]
     assert parsed["responseSchema"] == checked["responseSchema"]
     whole = checked["bodySchema"]["$defs"]["Inner"]
     assert whole["required"] == ["one", "second"] and whole["additionalProperties"] is False
