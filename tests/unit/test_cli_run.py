@@ -15,6 +15,7 @@ import pytest
 from stepweave import cli
 from stepweave.calls import Outcome
 from stepweave.cli import report
+from stepweave.cli import run as run_command
 from stepweave.cli.request import input_of, misfits, read_data
 from stepweave.errors import UsageError
 from stepweave.paint import Paint
@@ -71,16 +72,22 @@ def test_a_request_is_made_from_the_options() -> None:
     kind, given = input_of(
         it,
         args(data='{"x": 1}', param=[("id", "a/b")], query=[("q", "1"), ("q", "2"), ("r", "3")],
-             header=[("X-Key", "v")]),
+             header=[("X-Key", "v"), ("Cookie", "a=1; b=x%20y")]),
     )  # fmt: skip
 
     assert kind == "api"
     assert given == {
         "method": "PUT",
         "path": "/a/a%2Fb/",
+        "url": "/a/a%2Fb/?q=1&q=2&r=3",
         "params": {"id": "a/b"},
         "query": {"q": ["1", "2"], "r": "3"},
-        "headers": {"x-key": "v", "content-type": "application/json"},
+        "headers": {
+            "x-key": "v",
+            "cookie": "a=1; b=x%20y",
+            "content-type": "application/json",
+        },
+        "cookies": {"a": "1", "b": "x y"},
         "body": ("json", b'{"x": 1}'),
     }
 
@@ -242,6 +249,27 @@ def test_an_answer_is_its_body_and_a_server_error_a_failure() -> None:
     assert report.result(data) == "2 B of binary data\n" and data.ok
     failed = run_of(Outcome("ok", {"status": 500, "body": None}), Kind.API)
     assert report.result(failed) == "" and not failed.ok
+
+
+# --- the options
+
+
+@pytest.mark.parametrize("text", ["Cookie=a=1; b=2", "Cookie: a=1; b=2", "Cookie:a=1; b=2"])
+def test_a_header_may_be_written_as_in_a_request(text: str) -> None:
+    parser = argparse.ArgumentParser()
+    run_command.add_arguments(parser)
+
+    assert parser.parse_args(["It", "--header", text]).header == [("Cookie", "a=1; b=2")]
+
+
+@pytest.mark.parametrize("text", ["Cookie", "=x", "two words=x", "a=b\nc=d"])
+def test_what_is_no_header_is_refused(text: str, capsys: pytest.CaptureFixture[str]) -> None:
+    parser = argparse.ArgumentParser()
+    run_command.add_arguments(parser)
+
+    with pytest.raises(SystemExit):
+        parser.parse_args(["It", "--header", text])
+    assert "is not of the form NAME=VALUE or NAME: VALUE" in capsys.readouterr().err
 
 
 # --- with a runner

@@ -8,11 +8,12 @@ import sys
 import time
 from pathlib import Path
 from typing import Any, Literal
-from urllib.parse import quote
+from urllib.parse import quote, urlencode
 
 import orjson
 
 from stepweave.errors import UsageError
+from stepweave.http import cookies
 from stepweave.payload import Payload, decode
 from stepweave.steps.coercion import coerced
 from stepweave.steps.model import Kind, Step
@@ -130,11 +131,14 @@ def _request(step: Step, args: argparse.Namespace, body: Payload | None) -> dict
     headers = {name.lower(): value for name, value in args.header}
     if body is not None:
         headers.setdefault("content-type", "application/json")
+    search = urlencode(args.query)
     return {
         "method": step.method,
         "path": path,
+        "url": f"{path}?{search}" if search else path,
         "params": coerced(params, step.params.schema) if step.params is not None else params,
         "query": coerced(query, step.query.schema) if step.query is not None else query,
         "headers": headers,
+        "cookies": cookies.parse(headers.get("cookie", "")),
         "body": body,
     }

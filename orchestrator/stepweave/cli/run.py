@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import re
 import sys
 from typing import TYPE_CHECKING, Any
 
@@ -37,17 +38,17 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="the event's data or the request's body: JSON, @FILE, or - for stdin",
     )
     parser.add_argument("--topic", help="for an event step: the topic, if it has several")
-    for name, text in (
-        ("param", "a path parameter"),
-        ("query", "a query parameter"),
-        ("header", "a header"),
+    for name, text, read in (
+        ("param", "a path parameter", _pair),
+        ("query", "a query parameter", _pair),
+        ("header", 'a header, also in the form "NAME: VALUE"', _header),
     ):
         parser.add_argument(
             f"--{name}",
             metavar="NAME=VALUE",
             action="append",
             default=[],
-            type=_pair,
+            type=read,
             help=f"for an API step: {text}; may be repeated",
         )
     parser.add_argument(
@@ -144,3 +145,10 @@ def _pair(text: str) -> tuple[str, str]:
     if not (name and sign):
         raise argparse.ArgumentTypeError(f'"{text}" is not of the form NAME=VALUE')
     return name, value
+
+
+def _header(text: str) -> tuple[str, str]:
+    found = re.fullmatch(r"([!#$%&'*+.^`|~\w-]+)(?:=|:\s*)(.*)", text, re.ASCII)
+    if found is None:
+        raise argparse.ArgumentTypeError(f'"{text}" is not of the form NAME=VALUE or NAME: VALUE')
+    return found[1], found[2]
